@@ -1,0 +1,77 @@
+import Foundation
+
+/// The bytes of a whole file.
+/// - Throws: `Fault(.missingInput)` when it is not there, `.inputOutput` when it cannot be read.
+public func readFile(_ path: String) throws -> Data {
+  guard FileManager.default.fileExists(atPath: path) else {
+    throw Fault(.missingInput, "no such file", at: path, "check the path")
+  }
+  do {
+    return try Data(contentsOf: URL(fileURLWithPath: path))
+  } catch {
+    throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check that it is a readable file")
+  }
+}
+
+/// Writes a file so that it is either the old one or the whole new one, whatever happens meanwhile:
+/// a temporary file beside it, fsync, rename, fsync of the folder.
+public func writeDurably(_ bytes: some DataProtocol, to path: String) throws {
+  let temporary = path + ".writing"
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw cannotWrite(path) }
+  do {
+    for region in bytes.regions {
+      try region.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+    }
+    guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
+  } catch {
+    close(descriptor)
+    unlink(temporary)
+    throw error
+  }
+  guard close(descriptor) == 0, rename(temporary, path) == 0 else { throw cannotWrite(path) }
+  syncFolder(of: path)
+}
+
+public func writeDurably(_ text: String, to path: String) throws {
+  try writeDurably(Data(text.utf8), to: path)
+}
+
+/// Writes all of `bytes` to an open descriptor; `path` is for the message.
+public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
+  var rest = bytes
+  while !rest.isEmpty {
+    let written = write(descriptor, rest.baseAddress, rest.count)
+    if written < 0 {
+      if errno == EINTR { continue }
+      throw cannotWrite(path)
+    }
+    rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+  }
+}
+
+/// Makes a rename or a new file in the folder of `path` durable.
+public func syncFolder(of path: String) {
+  let folder = (path as NSString).deletingLastPathComponent
+  let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { return }
+  fsync(descriptor)
+  close(descriptor)
+}
+
+/// A folder and all folders above it.
+public func makeFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw Fault(
+      .cannotWrite, "cannot make the folder: \(systemReason())", at: path, "check the path and its permissions")
+  }
+}
+
+/// What the last failed system call said, in words.
+public func systemReason() -> String { String(cString: strerror(errno)) }
+
+private func cannotWrite(_ path: String) -> Fault {
+  Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+}
