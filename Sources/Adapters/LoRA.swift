@@ -1,0 +1,123 @@
+import Foundation
+import Ground
+import Models
+import Modules
+import Tensors
+
+/// How a part of the model gets low-rank updates.
+public struct LoRASettings: Equatable, Sendable {
+  public var rank: Int
+  public var alpha: Double
+  public var dropout: Double
+  public var targets: Targets
+
+  public init(rank: Int, alpha: Double, dropout: Double, targets: Targets) {
+    self.rank = rank
+    self.alpha = alpha
+    self.dropout = dropout
+    self.targets = targets
+  }
+}
+
+/// Low-rank adaptation of linear layers: W + (α / rank) B A with W frozen (Hu et al. 2021, arXiv:2106.09685).
+public final class LoRA: ModelTransform {
+  public let settings: [ModelPart: LoRASettings]
+  /// The layers that were wrapped, in the order of the forward pass.
+  public private(set) var layers: [LoRALinear] = []
+  private let matchers: [ModelPart: (String, Bool) -> Bool]
+  private var untouched: [ModelPart: [String]] = [:]
+
+  public init(_ settings: [ModelPart: LoRASettings]) throws {
+    self.settings = settings
+    matchers = try settings.mapValues { try $0.targets.matcher() }
+  }
+
+  public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer {
+    let part = MultimodalModel.part(of: scope.path)
+    guard let settings = settings[part], let matches = matchers[part] else { return layer }
+    guard matches(scope.path, scope.path == "lm_head") else {
+      untouched[part, default: []].append(scope.path)
+      return layer
+    }
+    let wrapped = LoRALinear(layer.base, scope, settings)
+    layers.append(wrapped)
+    return wrapped
+  }
+
+  /// Checks, once the model is built, that every target was found.
+  /// - Throws: `Fault(.badConfiguration)` that names the target and the nearest module.
+  public func checkTargets() throws {
+    for (part, settings) in settings.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      let found = layers.map(\.base.path).filter { MultimodalModel.part(of: $0) == part }
+      let place = "train.parts.\(part.rawValue).targets"
+      if case .names(let names) = settings.targets {
+        for name in names where !found.contains(where: { Targets.ends($0, with: name) }) {
+          let endings = Set((untouched[part] ?? []).compactMap { $0.split(separator: ".").last.map(String.init) })
+          throw Fault(
+            .badConfiguration, "target '\(name)' matches no linear layer\(didYouMean(name, among: endings))", at: place,
+            "name layers of this part, or use all-linear")
+        }
+      }
+      if let head = layers.first(where: { $0.base.isTied }) {
+        throw Fault(
+          .badConfiguration, "target '\(head.base.path)' shares its weight with the embedding", at: place,
+          "leave the head out")
+      }
+      guard found.isEmpty else { continue }
+      let example = untouched[part]?.first.map { "such as '\($0)'" } ?? "of which it has none"
+      throw Fault(
+        .badConfiguration, "the targets match no linear layer of the \(part.rawValue) part", at: place,
+        "match whole module paths, \(example)")
+    }
+  }
+
+  /// Draws A from the uniform distribution that PEFT uses (Kaiming, a = √5: bound 1/√inputs) and sets B to zero.
+  public func initialise(seed: UInt64, _ backend: any Backend) {
+    let stream = RandomStream([seed]).named("lora")
+    for layer in layers {
+      let (draws, bound) = (stream.named(layer.down.name), 1 / Double(layer.base.inputs).squareRoot())
+      let values = (0..<layer.down.count).map { Float((draws.uniform(at: $0) * 2 - 1) * bound) }
+      layer.down.value = backend.tensor(values, layer.down.shape)
+      layer.up.value = backend.zeros(layer.up.shape)
+    }
+  }
+}
+
+/// y = x Wᵀ + b + (α / rank) · dropout(x) Aᵀ Bᵀ
+public final class LoRALinear: LinearLayer {
+  public let base: Linear
+  /// A, [rank, inputs]
+  public let down: Parameter
+  /// B, [outputs, rank]
+  public let up: Parameter
+  public let scale: Float
+  private let dropout: Float
+
+  init(_ base: Linear, _ scope: Scope, _ settings: LoRASettings) {
+    self.base = base
+    down = scope.parameter("lora_A.weight", [settings.rank, base.inputs])
+    up = scope.parameter("lora_B.weight", [base.outputs, settings.rank])
+    scale = Float(settings.alpha / Double(settings.rank))
+    dropout = Float(settings.dropout)
+  }
+
+  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+    let dropout = Dropout(rate: dropout, context.randomness?.named(base.path))
+    return base(
+      x, context, update: LowRank(down: context[down], up: context[up], scale: scale, dropout: dropout))
+  }
+
+  /// W + (α / rank) B A, in the layout of W.
+  public func merged(_ backend: any Backend) -> Tensor {
+    let weight = backend.cast(base.weight.value, to: .float32)
+    let sum = backend.scale(weight, by: 1)
+    switch base.layout {
+    case .outputsFirst:
+      return backend.product(
+        up.value, transposed: false, down.value, transposed: false, scale: scale, addingTo: sum)
+    case .inputsFirst:
+      return backend.product(
+        down.value, transposed: true, up.value, transposed: true, scale: scale, addingTo: sum)
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import Foundation
+import Ground
+import Modules
+
+/// Which linear layers an adapter wraps, as PEFT's `target_modules` says it.
+public enum Targets: Equatable, Sendable {
+  /// A regular expression that the whole module path matches.
+  case pattern(String)
+  /// Names that a module path is, or ends with after a dot.
+  case names([String])
+  /// Every linear layer but the head.
+  case allLinear
+
+  /// Finds out whether a path is a target.
+  /// - Throws: `Fault(.badConfiguration)` for an expression that is none.
+  func matcher() throws -> (_ path: String, _ isHead: Bool) -> Bool {
+    switch self {
+    case .allLinear:
+      return { _, isHead in !isHead }
+    case .names(let names):
+      return { path, _ in names.contains { Targets.ends(path, with: $0) } }
+    case .pattern(let pattern):
+      guard let expression = try? NSRegularExpression(pattern: pattern) else {
+        throw Fault(
+          .badConfiguration, "\"\(pattern)\" is not a regular expression", at: "targets",
+          "correct it, or give a list of names")
+      }
+      return { path, _ in
+        let whole = NSRange(path.startIndex..., in: path)
+        return expression.firstMatch(in: path, options: .anchored, range: whole)?.range == whole
+      }
+    }
+  }
+
+  static func ends(_ path: String, with name: String) -> Bool { path == name || path.hasSuffix("." + name) }
+}

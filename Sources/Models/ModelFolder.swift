@@ -1,0 +1,107 @@
+import Ground
+import Modules
+import OrderedCollections
+import SafeTensors
+import Tensors
+
+/// A model directory as Hugging Face lays it out: `config.json` and safetensors weights.
+public struct ModelFolder {
+  public let path: String
+  public let configuration: JSON
+
+  public init(_ path: String) throws {
+    self.path = path
+    configuration = try JSON(contentsOf: path + "/config.json")
+  }
+
+  /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
+  public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
+    try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms)
+  }
+
+  /// Gives every parameter of `model` its value, but those that `isFresh` names, which an initialiser fills.
+  ///
+  /// Frozen weights are used where the file is mapped when its type is the wanted one; trainable ones are copied
+  /// to F32 memory of their own.
+  /// - Parameter precision: of frozen matrices; vectors are F32.
+  /// - Throws: `Fault(.badData)` that names missing, surplus or misshapen weights and the nearest names.
+  public func loadWeights(
+    into model: MultimodalModel, backend: any Backend, precision: DType = .float32, isFresh: (Parameter) -> Bool
+  ) throws {
+    let files = try WeightFiles(folder: path)
+    let bindings = try bind(files.names, to: model, isFresh: isFresh)
+    for (parameter, key) in bindings {
+      guard let (file, entry) = files[key] else { continue }
+      guard entry.shape == parameter.shape else {
+        throw Fault(
+          .badData, "weight '\(key)' has shape \(entry.shape) where the configuration asks for \(parameter.shape)",
+          at: file.path, "use weights and config.json of one model")
+      }
+      guard [.float32, .float16, .bfloat16].contains(entry.dtype) else {
+        throw Fault(
+          .badData, "weight '\(key)' is \(entry.dtype.rawValue)", at: file.path, "use F32, F16 or BF16 weights")
+      }
+      let stored = backend.adopt(
+        try file.bytes(of: key), shape: parameter.shape, dtype: entry.dtype, owner: file)
+      parameter.value = prepared(stored, parameter, precision, backend)
+    }
+  }
+
+  private func prepared(
+    _ stored: Tensor, _ parameter: Parameter, _ precision: DType, _ backend: any Backend
+  ) -> Tensor {
+    if !parameter.isTrainable {
+      return backend.cast(stored, to: parameter.shape.count > 1 ? precision : .float32)
+    }
+    guard stored.dtype == .float32 else { return backend.cast(stored, to: .float32) }
+    let own = backend.empty(parameter.shape, .float32)
+    backend.withBytes(of: stored) { backend.overwrite(own, with: $0) }
+    return own
+  }
+
+  /// Which key of the files gives each parameter its value.
+  private func bind(
+    _ keys: OrderedSet<String>, to model: MultimodalModel, isFresh: (Parameter) -> Bool
+  ) throws -> [(Parameter, String)] {
+    let names = model.weightNames
+    var keysByName: OrderedDictionary<String, String> = [:]
+    for key in keys {
+      if let other = keysByName.updateValue(key, forKey: names.canonical(key)) {
+        throw Fault(
+          .badData, "'\(other)' and '\(key)' are the same weight", at: path, "remove one of them from the files")
+      }
+    }
+    var bindings: [(Parameter, String)] = []
+    var missing: [String] = []
+    for parameter in model.parameters where !isFresh(parameter) {
+      if let key = keysByName.removeValue(forKey: parameter.name) {
+        bindings.append((parameter, key))
+      } else {
+        missing.append(parameter.name)
+      }
+    }
+    if model.language.head.base.isTied { keysByName["lm_head.weight"] = nil }
+    let surplus = keysByName.filter { !names.isBuffer($0.key) }.values
+    if let first = missing.first {
+      let others = missing.count > 1 ? " and \(missing.count - 1) more" : ""
+      throw Fault(
+        .badData, "the weights lack '\(first)'\(others)\(didYouMean(first, among: surplus))", at: path,
+        "use weights and config.json of one model")
+    }
+    if let first = surplus.first {
+      let others = surplus.count > 1 ? " and \(surplus.count - 1) more" : ""
+      let near = didYouMean(names.canonical(first), among: model.parameters.map(\.name))
+      throw Fault(
+        .badData, "the model has no place for the weight '\(first)'\(others)\(near)", at: path,
+        "use weights and config.json of one model")
+    }
+    return bindings
+  }
+}
+
+extension MultimodalModel {
+  /// How files name this model's weights.
+  public var weightNames: WeightNames {
+    WeightNames(isMultimodal: isMultimodal, isGPT2: parameters.contains { $0.name.hasPrefix("transformer.wte.") })
+  }
+}

@@ -1,0 +1,155 @@
+import Ground
+import Modules
+import Tensors
+
+/// The parts of a model that are trained apart: each with its own method, learning rate and weight decay.
+public enum ModelPart: String, CaseIterable, Sendable {
+  case vision, projector, language
+}
+
+/// A LLaVA-style model: vision encoder → projector → language model; or a language model alone.
+public final class MultimodalModel {
+  /// Turns pictures into rows of the language model's width.
+  public final class Eyes {
+    let tower: VisionTransformer
+    let projector: FeedForward
+    /// Numbers of layers that features are taken after; several are joined along the width.
+    let depths: [Int]
+    let dropsClassToken: Bool
+    /// The id that stands for each row of a picture in the text.
+    public let imageTokenID: Int
+
+    init(tower: VisionTransformer, projector: FeedForward, depths: [Int], dropsClassToken: Bool, imageTokenID: Int) {
+      self.tower = tower
+      self.projector = projector
+      self.depths = depths
+      self.dropsClassToken = dropsClassToken
+      self.imageTokenID = imageTokenID
+    }
+
+    /// How many rows a picture becomes.
+    public var rowsPerImage: Int { tower.configuration.tokens - (dropsClassToken ? 1 : 0) }
+    /// The height and width of the pixels that go in.
+    public var imageSize: Int { tower.configuration.imageSize }
+
+    /// pixels [n, 3, S, S] → [n·rowsPerImage, D of the tower · depths]
+    public func features(_ pixels: Tensor, _ context: Context) -> Tensor {
+      let tokens = tower.configuration.tokens
+      let joined = context.joinColumns(tower.hiddenStates(pixels, depths: depths, context))
+      guard dropsClassToken else { return joined }
+      let kept = (0..<joined.rows).filter { $0 % tokens != 0 }.map(Int32.init)
+      return context.gatherRows(joined, context.backend.tensor(kept))
+    }
+
+    /// features → [n·rowsPerImage, D of the language model]
+    public func project(_ features: Tensor, _ context: Context) -> Tensor { projector(features, context) }
+  }
+
+  public let eyes: Eyes?
+  public let language: any LanguageModel
+  /// All parameters, each once, first used first.
+  public let parameters: [Parameter]
+  /// Every linear layer by path.
+  public let linears: [Linear]
+  /// The family of checkpoint keys.
+  public let isMultimodal: Bool
+
+  init(eyes: Eyes?, language: any LanguageModel, blueprint: Blueprint) {
+    self.eyes = eyes
+    self.language = language
+    parameters = blueprint.parameters
+    linears = blueprint.linears
+    isMultimodal = eyes != nil
+  }
+
+  /// The part that a parameter or module belongs to, by its path.
+  public static func part(of path: String) -> ModelPart {
+    if path.hasPrefix("model.vision_tower.") { return .vision }
+    if path.hasPrefix("model.multi_modal_projector.") { return .projector }
+    return .language
+  }
+
+  /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
+  ///
+  /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each picture goes, in order;
+  ///   pixels [n, 3, S, S]. Both nil where there is no picture.
+  public func hidden(
+    _ batch: TokenBatch, imageRows: Tensor?, pixels: Tensor?, cache: KeyValueCache? = nil, _ context: Context
+  ) -> Tensor {
+    var embeddings = language.embed(batch.ids, context)
+    if let eyes, let imageRows, let pixels {
+      let pictures = eyes.project(eyes.features(pixels, context), context)
+      embeddings = context.replaceRows(embeddings, imageRows, with: pictures)
+    }
+    return language.decode(embeddings, batch, cache: cache, context)
+  }
+}
+
+extension MultimodalModel {
+  /// Builds the model that a `config.json` describes; its parameters have no values yet.
+  /// - Throws: `Fault(.badConfiguration)` that names the field which is wrong or not supported.
+  public convenience init(configuration: JSON, at place: String, transforms: [any ModelTransform] = []) throws {
+    let reader = try ConfigurationReader(configuration, at: place)
+    let blueprint = Blueprint(transforms: transforms)
+    let type = try reader.string("model_type")
+    guard type == "llava" else {
+      let language = try makeLanguageModel(reader, in: blueprint.root, nested: false, tied: nil)
+      self.init(eyes: nil, language: language, blueprint: blueprint)
+      return
+    }
+    let model = blueprint.root.child("model")
+    let vision = try reader.nested("vision_config", default: llavaDefaultVision)
+    let tower = try makeVisionTransformer(vision, model.child("vision_tower"))
+    let text = try reader.nested("text_config", default: ["model_type": "llama"])
+
+    let strategy = try reader.string("vision_feature_select_strategy", default: "default")
+    guard strategy == "default" || strategy == "full" else {
+      throw reader.unsupported("vision_feature_select_strategy", .string(strategy), supported: "default or full")
+    }
+    let depths = try featureDepths(reader, layers: tower.configuration.layers)
+    let activation = try reader.activation("projector_hidden_act", default: "gelu")
+    let bias = try reader.flag("multimodal_projector_bias", default: true)
+    let imageToken = try reader.integer(
+      reader.raw("image_token_id") == nil ? "image_token_index" : "image_token_id", default: 32000, in: 0...(1 << 30))
+    reader.ignore("image_token_index", "ignore_index", "vocab_size")
+    let tied = try reader.flag("tie_word_embeddings", default: false)
+    reader.ignore("image_seq_length")  // follows from the vision encoder
+
+    let textWidth = try text.integer(text.raw("n_embd") == nil ? "hidden_size" : "n_embd", default: 4096)
+    let scope = model.child("multi_modal_projector")
+    let projector = FeedForward(
+      first: scope.linear(
+        "linear_1", inputs: tower.configuration.width * depths.count, outputs: textWidth, bias: bias),
+      second: scope.linear("linear_2", inputs: textWidth, outputs: textWidth, bias: bias), activation: activation)
+    let language = try makeLanguageModel(text, in: blueprint.root, nested: true, tied: tied ? true : nil)
+    try reader.finish()
+
+    let eyes = Eyes(
+      tower: tower, projector: projector, depths: depths,
+      dropsClassToken: strategy == "default", imageTokenID: imageToken)
+    guard imageToken < language.vocabularySize else {
+      throw Fault(
+        .badConfiguration, "image token \(imageToken) is outside the vocabulary of \(language.vocabularySize)",
+        at: place, "correct image_token_index")
+    }
+    self.init(eyes: eyes, language: language, blueprint: blueprint)
+  }
+}
+
+/// `vision_feature_layer`, one or a list, negative counted from the end, as numbers of layers.
+private func featureDepths(_ reader: ConfigurationReader, layers: Int) throws -> [Int] {
+  let json = reader.raw("vision_feature_layer") ?? -2
+  let wanted = json.array ?? [json]
+  let depths = wanted.compactMap(\.integer).map { $0 < 0 ? layers + 1 + $0 : $0 }
+  guard !depths.isEmpty, depths.count == wanted.count, depths.allSatisfy({ (0...layers).contains($0) }) else {
+    throw reader.unsupported(
+      "vision_feature_layer", json, supported: "a layer from \(-layers - 1) to \(layers), or a list of them")
+  }
+  return depths
+}
+
+/// What `LlavaConfig` takes for its vision encoder when the file does not say: CLIP ViT-L/14 at 336 pixels.
+private let llavaDefaultVision: JSON = [
+  "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+  "num_attention_heads": 16, "image_size": 336, "patch_size": 14,
+]

@@ -1,0 +1,115 @@
+import Modules
+import Tensors
+
+/// The decoder that Llama, Qwen2 and their kin share: RMS norms before each part, rotary positions, grouped
+/// heads, a gated feed-forward layer.
+final class RotaryDecoder: LanguageModel {
+  struct Configuration {
+    var vocabularySize: Int
+    var width: Int
+    var hiddenWidth: Int
+    var layers: Int
+    var attention: AttentionShape
+    var normEpsilon: Float
+    var activation: Activation
+    var theta: Double
+    var scaling: RotaryEmbedding.Scaling
+    var queryBias: Bool
+    var outputBias: Bool
+    var feedForwardBias: Bool
+    var attentionDropout: Float
+    var isTied: Bool
+    /// The padding token; its embedding is not trained.
+    var paddingToken: Int?
+  }
+
+  let width: Int
+  let vocabularySize: Int
+  let longestSequence: Int? = nil
+  let head: any LinearLayer
+  private let embedding: Embedding
+  private let layers: [RotaryDecoderLayer]
+  private let norm: RMSNorm
+  private let rotary: RotaryEmbedding
+
+  /// - Parameters: `scope` holds `embed_tokens`, `layers` and `norm`; `headScope` holds `lm_head`.
+  init(_ configuration: Configuration, _ scope: Scope, headScope: Scope) {
+    width = configuration.width
+    vocabularySize = configuration.vocabularySize
+    embedding = Embedding(
+      scope.child("embed_tokens"), count: configuration.vocabularySize, width: configuration.width,
+      fixedRow: configuration.paddingToken)
+    layers = (0..<configuration.layers).map {
+      RotaryDecoderLayer(configuration, scope.child("layers.\($0)"), index: $0)
+    }
+    norm = RMSNorm(scope.child("norm"), width: configuration.width, epsilon: configuration.normEpsilon)
+    rotary = RotaryEmbedding(
+      headWidth: configuration.attention.headWidth, theta: configuration.theta, scaling: configuration.scaling)
+    head = headScope.linear(
+      "lm_head", inputs: configuration.width, outputs: configuration.vocabularySize, bias: false,
+      sharing: configuration.isTied ? embedding.weight : nil)
+  }
+
+  func embed(_ ids: Tensor, _ context: Context) -> Tensor { embedding(ids, context) }
+
+  func decode(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
+    var hidden = embeddings
+    for layer in layers {
+      hidden = context.layer(hidden) { [rotary] x, context in
+        layer(x, batch, rotary: rotary, cache: cache, context)
+      }
+    }
+    return norm(hidden, context)
+  }
+}
+
+/// h = x + attention(norm(x)); y = h + feedForward(norm(h))
+private final class RotaryDecoderLayer {
+  private let index: Int
+  private let shape: AttentionShape
+  private let attentionDropout: Float
+  private let path: String
+  private let inputNorm: RMSNorm
+  private let query, key, value, output: any LinearLayer
+  private let feedForwardNorm: RMSNorm
+  private let feedForward: GatedFeedForward
+
+  init(_ configuration: RotaryDecoder.Configuration, _ scope: Scope, index: Int) {
+    self.index = index
+    path = scope.path
+    shape = configuration.attention
+    attentionDropout = configuration.attentionDropout
+    let attention = scope.child("self_attn")
+    let (width, bias) = (configuration.width, configuration.queryBias)
+    let (queryWidth, keyWidth) = (shape.heads * shape.headWidth, shape.keyHeads * shape.headWidth)
+    inputNorm = RMSNorm(scope.child("input_layernorm"), width: width, epsilon: configuration.normEpsilon)
+    query = attention.linear("q_proj", inputs: width, outputs: queryWidth, bias: bias)
+    key = attention.linear("k_proj", inputs: width, outputs: keyWidth, bias: bias)
+    value = attention.linear("v_proj", inputs: width, outputs: keyWidth, bias: bias)
+    output = attention.linear("o_proj", inputs: queryWidth, outputs: width, bias: configuration.outputBias)
+    feedForwardNorm = RMSNorm(
+      scope.child("post_attention_layernorm"), width: width, epsilon: configuration.normEpsilon)
+    feedForward = GatedFeedForward(
+      scope.child("mlp"), width: width, hiddenWidth: configuration.hiddenWidth, bias: configuration.feedForwardBias,
+      activation: configuration.activation)
+  }
+
+  func callAsFunction(
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
+    let hidden = context.add(x, attend(inputNorm(x, context), batch, rotary: rotary, cache: cache, context))
+    return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
+  }
+
+  private func attend(
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
+    let (positions, limit) = (batch.positions, batch.positionLimit)
+    let q = rotary(query(x, context), heads: shape.heads, positions: positions, limit: limit, context)
+    var k = rotary(key(x, context), heads: shape.keyHeads, positions: positions, limit: limit, context)
+    var v = value(x, context)
+    if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
+    let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
+    return output(context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout), context)
+  }
+}

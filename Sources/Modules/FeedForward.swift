@@ -1,0 +1,37 @@
+import Tensors
+
+/// y = W₂ f(W₁ x), the two-layer perceptron of encoders, GPT-2 and the LLaVA projector.
+public final class FeedForward {
+  let first: any LinearLayer
+  let second: any LinearLayer
+  let activation: Activation
+
+  public init(first: any LinearLayer, second: any LinearLayer, activation: Activation) {
+    self.first = first
+    self.second = second
+    self.activation = activation
+  }
+
+  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+    second(context.activate(activation, first(x, context)), context)
+  }
+}
+
+/// y = W_down (f(W_gate x) · W_up x), Llama's feed-forward layer.
+public final class GatedFeedForward {
+  let gate: any LinearLayer
+  let up: any LinearLayer
+  let down: any LinearLayer
+  let activation: Activation
+
+  public init(_ scope: Scope, width: Int, hiddenWidth: Int, bias: Bool, activation: Activation) {
+    gate = scope.linear("gate_proj", inputs: width, outputs: hiddenWidth, bias: bias)
+    up = scope.linear("up_proj", inputs: width, outputs: hiddenWidth, bias: bias)
+    down = scope.linear("down_proj", inputs: hiddenWidth, outputs: width, bias: bias)
+    self.activation = activation
+  }
+
+  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+    down(context.gated(activation, gate: gate(x, context), up: up(x, context)), context)
+  }
+}

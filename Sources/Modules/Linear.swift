@@ -1,0 +1,42 @@
+import Tensors
+
+/// A layer that multiplies by a matrix, bare or wrapped by transforms.
+public protocol LinearLayer: AnyObject {
+  /// The bare layer under all wrappers.
+  var base: Linear { get }
+  /// [T, inputs] → [T, outputs]
+  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor
+}
+
+/// y = x Wᵀ + b
+public final class Linear: LinearLayer {
+  public let path: String
+  public let inputs: Int
+  public let outputs: Int
+  public let layout: WeightLayout
+  public let weight: Parameter
+  public let bias: Parameter?
+  /// Whether the weight belongs to another module too, as a tied head's does.
+  public let isTied: Bool
+
+  init(
+    _ scope: Scope, inputs: Int, outputs: Int, bias: Bool, layout: WeightLayout, sharing shared: Parameter?
+  ) {
+    path = scope.path
+    self.inputs = inputs
+    self.outputs = outputs
+    self.layout = layout
+    isTied = shared != nil
+    weight = shared ?? scope.parameter("weight", layout == .outputsFirst ? [outputs, inputs] : [inputs, outputs])
+    self.bias = bias ? scope.parameter("bias", [outputs]) : nil
+  }
+
+  public var base: Linear { self }
+
+  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { self(x, context, update: nil) }
+
+  /// With a low-rank update of the weight.
+  public func callAsFunction(_ x: Tensor, _ context: Context, update: LowRank?) -> Tensor {
+    context.linear(x, context[weight], bias: bias.map { context[$0] }, layout: layout, update: update)
+  }
+}

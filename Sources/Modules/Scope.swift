@@ -1,0 +1,58 @@
+import Tensors
+
+/// What a model under construction is made of: its parameters and linear layers, in the order of the forward pass.
+public final class Blueprint {
+  /// All parameters, each once, first used first.
+  public private(set) var parameters: [Parameter] = []
+  /// Every linear layer by its path, as the checkpoint has it, beneath whatever transforms put around it.
+  public private(set) var linears: [Linear] = []
+  let transforms: [any ModelTransform]
+
+  public init(transforms: [any ModelTransform] = []) { self.transforms = transforms }
+
+  func register(_ parameter: Parameter) {
+    precondition(!parameters.contains { $0.name == parameter.name }, "two parameters are named \(parameter.name)")
+    parameters.append(parameter)
+  }
+
+  func register(_ linear: Linear) { linears.append(linear) }
+
+  public var root: Scope { Scope(blueprint: self, path: "") }
+}
+
+/// A place in a model's tree of names, where modules ask for their parameters and layers.
+public struct Scope {
+  let blueprint: Blueprint
+  /// Dotted path, such as `model.language_model.layers.0`.
+  public let path: String
+
+  /// The place `name` below this one; `name` may be dotted.
+  public func child(_ name: String) -> Scope {
+    Scope(blueprint: blueprint, path: path.isEmpty ? name : "\(path).\(name)")
+  }
+
+  public func parameter(_ name: String, _ shape: [Int]) -> Parameter {
+    let parameter = Parameter(name: child(name).path, shape: shape)
+    blueprint.register(parameter)
+    return parameter
+  }
+
+  /// A linear layer, with what the model's transforms make of it.
+  public func linear(
+    _ name: String, inputs: Int, outputs: Int, bias: Bool, layout: WeightLayout = .outputsFirst,
+    sharing weight: Parameter? = nil
+  ) -> any LinearLayer {
+    let scope = child(name)
+    let linear = Linear(scope, inputs: inputs, outputs: outputs, bias: bias, layout: layout, sharing: weight)
+    blueprint.register(linear)
+    var layer: any LinearLayer = linear
+    for transform in blueprint.transforms { layer = transform.transform(layer, in: scope) }
+    return layer
+  }
+}
+
+/// Replaces layers of a model while it is built, before any weight exists: LoRA, quantisation, splits.
+public protocol ModelTransform {
+  /// `layer` itself, or a layer that wraps it; parameters of its own are asked for in `scope`, the layer's place.
+  func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer
+}

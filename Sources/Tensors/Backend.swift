@@ -1,0 +1,147 @@
+/// A device: the primitives that everything above is made of.
+///
+/// Inputs and outputs are tensors in the device's memory; nothing above this line may assume that the host can
+/// read them. Shapes: `T` rows, `D` width. Wrong shapes trap. A new device is one new folder in `Backends/`.
+public protocol Backend: AnyObject, Sendable {
+  /// What computes, for logs: "CPU, 2 threads, OpenBLAS SkylakeX".
+  var summary: String { get }
+  /// The most memory that tensors ever took, in bytes.
+  var peakMemory: Int { get }
+
+  // Memory
+  func empty(_ shape: [Int], _ dtype: DType) -> Tensor
+  func zeros(_ shape: [Int]) -> Tensor
+  func tensor(_ values: [Float], _ shape: [Int]) -> Tensor
+  func tensor(_ values: [Int32]) -> Tensor
+  func read(_ tensor: Tensor) -> [Float]
+  /// A tensor over host memory, without a copy where the device can use it there; `owner` keeps the memory alive.
+  func adopt(_ bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType, owner: AnyObject) -> Tensor
+  func cast(_ x: Tensor, to dtype: DType) -> Tensor
+  /// Hands the bytes of a tensor to `body`, on the host.
+  func withBytes<R>(of tensor: Tensor, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R
+  /// Overwrites a tensor that nothing else is reading: state that is kept for a whole run.
+  func overwrite(_ tensor: Tensor, with bytes: UnsafeRawBufferPointer)
+
+  // Products: op(a) × op(b) · scale, added to `accumulator`'s values where given (it is consumed).
+  func product(
+    _ a: Tensor, transposed aTransposed: Bool, _ b: Tensor, transposed bTransposed: Bool, scale: Float,
+    addingTo accumulator: Tensor?
+  ) -> Tensor
+
+  // Element by element
+  func add(_ a: Tensor, _ b: Tensor) -> Tensor
+  func scale(_ x: Tensor, by factor: Float) -> Tensor
+  /// x[T, D] + bias[D]; consumes x.
+  func addBias(_ x: Tensor, _ bias: Tensor) -> Tensor
+  /// Σ over rows: [T, D] → [D]
+  func columnSum(_ x: Tensor) -> Tensor
+  func activate(_ kind: Activation, _ x: Tensor) -> Tensor
+  func activateBackward(_ kind: Activation, _ x: Tensor, _ dy: Tensor) -> Tensor
+  func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor
+  func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor) -> (gate: Tensor, up: Tensor)
+  func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor
+
+  // Norms
+  func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor)
+  func rmsNormBackward(_ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients)
+    -> (x: Tensor?, weight: Tensor?)
+  func layerNorm(_ x: Tensor, _ weight: Tensor, _ bias: Tensor, epsilon: Float)
+    -> (y: Tensor, mean: Tensor, inverse: Tensor)
+  func layerNormBackward(
+    _ x: Tensor, _ weight: Tensor, _ mean: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients
+  ) -> (x: Tensor?, weight: Tensor?, bias: Tensor?)
+
+  // Attention
+  func rotary(
+    _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
+  ) -> Tensor
+  func attention(
+    _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
+    dropout: Dropout?
+  ) -> (y: Tensor, logSum: Tensor)
+  func attentionBackward(
+    _ q: Tensor, _ k: Tensor, _ v: Tensor, _ y: Tensor, _ logSum: Tensor, _ dy: Tensor, _ shape: AttentionShape,
+    _ sequences: Sequences, _ mask: AttentionMask, dropout: Dropout?
+  ) -> (q: Tensor, k: Tensor, v: Tensor)
+
+  // Rows
+  /// table[indices]: [N, D] → [T, D]
+  func gatherRows(_ table: Tensor, _ indices: Tensor) -> Tensor
+  /// The pullback of `gatherRows`: zeros[N, D] with every row of x added at its index, in order.
+  func scatterAddRows(_ x: Tensor, _ indices: Tensor, rows: Int) -> Tensor
+  /// base with rows `indices` replaced by those of values (nil: by zeros).
+  func replaceRows(_ base: Tensor, _ indices: Tensor, with values: Tensor?) -> Tensor
+  /// [T, D₁], [T, D₂], … → [T, ΣD]
+  func joinColumns(_ parts: [Tensor]) -> Tensor
+  /// Columns `range` of x.
+  func columns(_ x: Tensor, _ range: Range<Int>) -> Tensor
+  /// x[n·P, D] + repeated table[P, D]; consumes nothing.
+  func addRepeated(_ x: Tensor, _ table: Tensor) -> Tensor
+  /// The pullback of `addRepeated` for the table: Σ over the n blocks of P rows.
+  func sumRepeated(_ x: Tensor, period: Int) -> Tensor
+
+  /// Square patches of pictures as rows: [n, C, H, W] → [n · H/size · W/size, C·size·size].
+  func patches(_ pixels: Tensor, size: Int) -> Tensor
+
+  // Loss
+  /// Negative log-likelihood of each row's target under softmax(hidden · headᵀ), in blocks of rows.
+  /// `gradients` also gives d Σnll / d hidden and, where `head` is wanted, d Σnll / d head.
+  func crossEntropy(
+    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?)
+
+  // Optimiser
+  /// Σ x², in a fixed order and double precision.
+  func sumOfSquares(_ x: Tensor) -> Double
+  /// Updates weight and moments in place; see `AdamWStep`.
+  func adamW(weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, _ step: AdamWStep)
+}
+
+/// Zeroes each element with probability `rate`, drawn for `key`, and scales the others by 1 / (1 − rate).
+public struct Dropout: Sendable {
+  public let rate: Float
+  public let key: UInt64
+
+  /// Nil where nothing is to be dropped: no stream (not training) or a rate of 0.
+  public init?(rate: Float, _ stream: RandomStream?) {
+    guard rate > 0, let stream else { return nil }
+    self.rate = rate
+    self.key = stream.key
+  }
+}
+
+/// Which gradients of a norm are wanted.
+public struct NormGradients: Sendable {
+  public let input: Bool
+  public let weight: Bool
+
+  public init(input: Bool, weight: Bool) {
+    self.input = input
+    self.weight = weight
+  }
+}
+
+/// The constants of one AdamW update (Loshchilov & Hutter 2019, arXiv:1711.05101).
+public struct AdamWStep: Sendable {
+  /// 1 for the first update.
+  public var step: Int
+  public var rate: Double
+  public var weightDecay: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+  /// What the gradient is multiplied with first: clipping.
+  public var gradientScale: Float
+
+  public init(
+    step: Int, rate: Double, weightDecay: Double, beta1: Double, beta2: Double, epsilon: Double, gradientScale: Float
+  ) {
+    self.step = step
+    self.rate = rate
+    self.weightDecay = weightDecay
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.gradientScale = gradientScale
+  }
+}

@@ -1,0 +1,60 @@
+import Kernels
+
+extension CPUBackend {
+  /// The most memory that a block of logits takes, in bytes: logits of all rows never exist together.
+  private var logitBlockBytes: Int { 32 << 20 }
+
+  public func crossEntropy(
+    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
+    precondition(
+      hidden.width == head.width && hidden.rows == targets.count,
+      "crossEntropy: \(hidden.shape) with head \(head.shape) and \(targets.count) targets")
+    let (classes, rows) = (head.rows, hidden.rows)
+    let (nll, dHidden) = (floats([rows]), wants.hidden ? floats(hidden.shape) : nil)
+    var dHead: Tensor?
+    let blockRows = max(16, logitBlockBytes / (classes * 4))
+    for first in stride(from: 0, to: rows, by: blockRows) {
+      let block = first..<min(rows, first + blockRows)
+      let x = hidden.slice(block)
+      let logits = product(x, transposed: false, head, transposed: true, scale: 1, addingTo: nil)
+      let wanted = wants.hidden || wants.head
+      workers.run(block.count) { row in
+        mmd_cross_entropy(
+          logits.floats + row * classes, targets.integers + first + row, nll.floats + first + row, 1, classes, wanted)
+      }
+      if let dHidden {
+        let rowsOut = dHidden.slice(block)
+        let d = product(logits, transposed: false, head, transposed: false, scale: 1, addingTo: nil)
+        withBytes(of: d) { overwrite(rowsOut, with: $0) }
+      }
+      if wants.head {
+        dHead = product(logits, transposed: true, x, transposed: false, scale: 1, addingTo: dHead)
+      }
+    }
+    return (nll, dHidden, wants.head ? dHead ?? zeros(head.shape) : nil)
+  }
+
+  public func sumOfSquares(_ x: Tensor) -> Double {
+    let size = elementsPerPiece
+    let pieces = (x.count + size - 1) / size
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: max(pieces, 1)) { partial in
+      workers.runs(of: x.count, size: size) { range in
+        partial[range.lowerBound / size] = mmd_sum_of_squares(x.floats + range.lowerBound, range.count)
+      }
+      return partial.prefix(pieces).reduce(0, +)
+    }
+  }
+
+  public func adamW(weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, _ step: AdamWStep) {
+    precondition(
+      weight.count == gradient.count && first.count == gradient.count && second.count == gradient.count,
+      "adamW: \(weight.shape), \(first.shape), \(second.shape), \(gradient.shape)")
+    workers.runs(of: weight.count, size: elementsPerPiece) { range in
+      let from = range.lowerBound
+      mmd_adamw(
+        weight.floats + from, first.floats + from, second.floats + from, gradient.floats + from, range.count,
+        step.gradientScale, step.rate, step.weightDecay, step.beta1, step.beta2, step.epsilon, Int64(step.step))
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Ground
+import Kernels
+
+/// The host processor: C kernels, OpenBLAS products on single threads, one pool of workers.
+public final class CPUBackend: Backend {
+  let workers: Workers
+  let pool = MemoryPool()
+
+  /// - Parameter threads: how many threads compute; results do not depend on it.
+  /// - Throws: `Fault(.missingInput)` when OpenBLAS is not installed.
+  public init(threads: Int) throws {
+    if let problem = mmd_blas_load() {
+      throw Fault(
+        .missingInput, "OpenBLAS cannot be loaded: \(String(cString: problem))", at: "libopenblas.so.0",
+        "install libopenblas0-pthread")
+    }
+    workers = Workers(count: max(threads, 1))
+  }
+
+  public var summary: String {
+    "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), OpenBLAS \(String(cString: mmd_blas_core()))"
+  }
+  public var peakMemory: Int { pool.peak }
+
+  public func empty(_ shape: [Int], _ dtype: DType) -> Tensor {
+    Tensor(storage: pool.storage(shape.reduce(1, *) * dtype.size), shape: shape, dtype: dtype)
+  }
+
+  func floats(_ shape: [Int]) -> Tensor { empty(shape, .float32) }
+
+  public func zeros(_ shape: [Int]) -> Tensor {
+    let y = floats(shape)
+    memset(y.bytes, 0, y.byteCount)
+    return y
+  }
+
+  public func tensor(_ values: [Float], _ shape: [Int]) -> Tensor {
+    let y = floats(shape)
+    precondition(values.count == y.count, "tensor: \(values.count) values for \(shape)")
+    values.withUnsafeBytes { if let from = $0.baseAddress { memcpy(y.bytes, from, $0.count) } }
+    return y
+  }
+
+  public func tensor(_ values: [Int32]) -> Tensor {
+    let y = empty([values.count], .int32)
+    values.withUnsafeBytes { if let from = $0.baseAddress { memcpy(y.bytes, from, $0.count) } }
+    return y
+  }
+
+  public func read(_ tensor: Tensor) -> [Float] {
+    Array(UnsafeBufferPointer(start: cast(tensor, to: .float32).floats, count: tensor.count))
+  }
+
+  public func adopt(_ bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType, owner: AnyObject) -> Tensor {
+    precondition(bytes.count == shape.reduce(1, *) * dtype.size, "adopt: \(bytes.count) bytes for \(shape) \(dtype)")
+    guard let base = bytes.baseAddress else { return empty(shape, dtype) }
+    guard Int(bitPattern: base) % dtype.size == 0 else {  // files may place tensors at odd addresses
+      let y = empty(shape, dtype)
+      memcpy(y.bytes, base, bytes.count)
+      return y
+    }
+    let storage = Storage(address: UnsafeMutableRawPointer(mutating: base), byteCount: bytes.count) { [owner] in
+      withExtendedLifetime(owner) {}
+    }
+    return Tensor(storage: storage, shape: shape, dtype: dtype)
+  }
+
+  public func withBytes<R>(of tensor: Tensor, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try body(UnsafeRawBufferPointer(start: tensor.bytes, count: tensor.byteCount))
+  }
+
+  public func overwrite(_ tensor: Tensor, with bytes: UnsafeRawBufferPointer) {
+    precondition(bytes.count == tensor.byteCount, "overwrite: \(bytes.count) bytes for \(tensor)")
+    if let from = bytes.baseAddress { memcpy(tensor.bytes, from, bytes.count) }
+  }
+
+  public func cast(_ x: Tensor, to dtype: DType) -> Tensor {
+    if x.dtype == dtype { return x }
+    let y = empty(x.shape, dtype)
+    workers.runs(of: x.count, size: elementsPerPiece) { range in
+      let (from, to) = (range.lowerBound, range.count)
+      switch (x.dtype, dtype) {
+      case (.bfloat16, .float32): mmd_bf16_to_f32(x.halves + from, y.floats + from, to)
+      case (.float16, .float32): mmd_f16_to_f32(x.halves + from, y.floats + from, to)
+      case (.float32, .bfloat16): mmd_f32_to_bf16(x.floats + from, y.halves + from, to)
+      case (.float64, .float32):
+        let doubles = x.bytes.assumingMemoryBound(to: Double.self)
+        for i in range { y.floats[i] = Float(doubles[i]) }
+      default: preconditionFailure("cast: \(x.dtype) → \(dtype)")
+      }
+    }
+    return y
+  }
+
+  /// How many elements one piece of element-by-element work holds.
+  let elementsPerPiece = 1 << 15
+
+  /// How many rows of `width` one piece of row-by-row work holds.
+  func rowsPerPiece(_ width: Int) -> Int { max(1, elementsPerPiece / max(width, 1)) }
+}
+
+extension Tensor {
+  var bytes: UnsafeMutableRawPointer { storage.address + offset }
+  var floats: UnsafeMutablePointer<Float> {
+    precondition(dtype == .float32, "\(self) is read as F32")
+    return bytes.assumingMemoryBound(to: Float.self)
+  }
+  var halves: UnsafeMutablePointer<UInt16> { bytes.assumingMemoryBound(to: UInt16.self) }
+  var integers: UnsafeMutablePointer<Int32> {
+    precondition(dtype == .int32, "\(self) is read as I32")
+    return bytes.assumingMemoryBound(to: Int32.self)
+  }
+}

@@ -1,0 +1,29 @@
+/// A named weight of a model; it has no memory until a checkpoint or an initialiser gives it a value.
+public final class Parameter {
+  /// Its full path, such as `model.language_model.layers.0.self_attn.q_proj.weight`.
+  public let name: String
+  public let shape: [Int]
+  /// Whether gradients are wanted for it and the optimiser changes it.
+  public var isTrainable = false
+  private var held: Tensor?
+
+  public init(name: String, shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
+  public var count: Int { shape.reduce(1, *) }
+  public var isMaterialised: Bool { held != nil }
+
+  /// Its value. Reading it before it was given one is a programming error.
+  public var value: Tensor {
+    get {
+      guard let held else { preconditionFailure("parameter \(name) is read before it has a value") }
+      return held
+    }
+    set {
+      precondition(newValue.shape == shape, "parameter \(name): \(shape) is given \(newValue.shape)")
+      held = newValue
+    }
+  }
+}

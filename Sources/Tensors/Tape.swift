@@ -1,0 +1,71 @@
+/// The record of a forward pass: a flat array of steps that one loop walks backwards.
+///
+/// Steps are dropped as the loop passes them, and saved activations with them.
+final class Tape {
+  /// Maps the gradient of a step's output to those of its inputs; nil where none is wanted or none flows.
+  typealias Pullback = (_ outputGradient: Tensor) -> [Tensor?]
+
+  private struct Step {
+    let operation: StaticString
+    let inputs: [UInt64]
+    let output: UInt64
+    let pullback: Pullback
+  }
+
+  private var steps: [Step] = []
+  private var tracked: Set<UInt64> = []
+  /// The trainable parameters that were used, by the id of their value, and the step that used each first.
+  private var parameters: [UInt64: (parameter: Parameter, firstStep: Int)] = [:]
+  private var parametersInOrder: [Parameter] = []
+
+  func tracks(_ tensor: Tensor) -> Bool { tracked.contains(tensor.id) }
+
+  /// Wants a gradient for `tensor`, which this tape did not make.
+  func watch(_ tensor: Tensor) { tracked.insert(tensor.id) }
+
+  func use(_ parameter: Parameter) {
+    let id = parameter.value.id
+    guard parameters[id] == nil else { return }
+    parameters[id] = (parameter, steps.count)
+    parametersInOrder.append(parameter)
+    tracked.insert(id)
+  }
+
+  /// The trainable parameters that were used, in the order of their first use.
+  var usedParameters: [Parameter] { parametersInOrder }
+
+  func record(_ operation: StaticString, inputs: [Tensor], output: Tensor, pullback: @escaping Pullback) {
+    tracked.insert(output.id)
+    steps.append(Step(operation: operation, inputs: inputs.map(\.id), output: output.id, pullback: pullback))
+  }
+
+  /// Walks back from `root`, whose gradient is `seed`, and hands over each parameter's gradient as soon as
+  /// it is complete, the last used first. Parameters that no gradient reached are not handed over.
+  /// - Returns: the gradients of `watched`.
+  @discardableResult
+  func backward(
+    from root: Tensor, seed: Tensor, watched: [Tensor] = [], backend: any Backend,
+    parameterGradient: (Parameter, Tensor) -> Void
+  ) -> [Tensor?] {
+    var gradients: [UInt64: Tensor] = [root.id: seed]
+    let kept = Set(watched.map(\.id))
+    var parametersByStep: [Int: [UInt64]] = [:]
+    for (id, use) in parameters { parametersByStep[use.firstStep, default: []].append(id) }
+
+    while let step = steps.popLast() {
+      if let gradient = kept.contains(step.output) ? gradients[step.output] : gradients.removeValue(forKey: step.output)
+      {
+        for (input, contribution) in zip(step.inputs, step.pullback(gradient)) {
+          guard let contribution, tracked.contains(input) else { continue }
+          gradients[input] = gradients.removeValue(forKey: input).map { backend.add($0, contribution) } ?? contribution
+        }
+      }
+      // Parameters first used at one step are complete together: in the order of their names.
+      let complete = (parametersByStep[steps.count] ?? []).compactMap { parameters[$0]?.parameter }
+      for parameter in complete.sorted(by: { $0.name < $1.name }) {
+        if let gradient = gradients.removeValue(forKey: parameter.value.id) { parameterGradient(parameter, gradient) }
+      }
+    }
+    return watched.map { gradients[$0.id] }
+  }
+}

@@ -1,0 +1,164 @@
+import Tensors
+import XCTest
+
+/// Every operation's pullback against central differences.
+final class GradientTests: XCTestCase {
+  private func random(_ shape: [Int], _ name: String, _ backend: any Backend) -> Tensor {
+    let stream = RandomStream([7]).named(name)
+    return backend.tensor((0..<shape.reduce(1, *)).map { Float(stream.uniform(at: $0) * 2 - 1) }, shape)
+  }
+
+  /// Compares d(Σ weights · f(inputs)) / d inputs with differences along random directions.
+  private func check(
+    _ name: String, _ shapes: [[Int]], tolerance: Double = 2e-3, _ body: ([Tensor], Context) -> Tensor
+  ) throws {
+    for threads in [1, 2] {
+      let backend = try CPUBackend(threads: threads)
+      let inputs = shapes.enumerated().map { random($1, "\(name)\($0)", backend) }
+      let context = Context(backend, recording: true)
+      for input in inputs { context.watch(input) }
+      let output = body(inputs, context)
+      let weights = random(output.shape, name + "weights", backend)
+      let gradients = context.backward(from: output, seed: weights, watched: inputs) { _, _ in }
+      func weighted(_ inputs: [Tensor]) -> Double {
+        let y = backend.read(body(inputs, Context(backend)))
+        return zip(y, backend.read(weights)).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      }
+      for (index, input) in inputs.enumerated() {
+        let gradient = try XCTUnwrap(gradients[index], "\(name): no gradient of input \(index)")
+        let direction = random(input.shape, name + "direction\(index)", backend)
+        let step: Float = 1e-2
+        func moved(_ sign: Float) -> Double {
+          var changed = inputs
+          changed[index] = backend.add(input, backend.scale(direction, by: sign * step))
+          return weighted(changed)
+        }
+        let difference = (moved(1) - moved(-1)) / Double(2 * step)
+        let slope = zip(backend.read(gradient), backend.read(direction)).reduce(0.0) {
+          $0 + Double($1.0) * Double($1.1)
+        }
+        XCTAssertEqual(
+          slope, difference, accuracy: tolerance * max(1, abs(difference)),
+          "\(name), input \(index), \(threads) threads")
+      }
+    }
+  }
+
+  func testLinear() throws {
+    try check("linear", [[5, 7], [3, 7], [3]]) { $1.linear($0[0], $0[1], bias: $0[2]) }
+    try check("linear [in, out]", [[5, 7], [7, 3], [3]]) { $1.linear($0[0], $0[1], bias: $0[2], layout: .inputsFirst) }
+  }
+
+  func testLinearAcrossTiles() throws {
+    try check("linear, several tiles", [[600, 20], [900, 20]], tolerance: 5e-3) { $1.linear($0[0], $0[1]) }
+  }
+
+  func testLowRankLinear() throws {
+    try check("lora", [[5, 7], [3, 7], [2, 7], [3, 2]]) {
+      $1.linear($0[0], $0[1], update: LowRank(down: $0[2], up: $0[3], scale: 1.5))
+    }
+    let dropout = Dropout(rate: 0.4, RandomStream([3]))
+    try check("lora with dropout", [[5, 7], [7, 3], [2, 7], [3, 2], [3]]) {
+      $1.linear(
+        $0[0], $0[1], bias: $0[4], layout: .inputsFirst,
+        update: LowRank(down: $0[2], up: $0[3], scale: 1.5, dropout: dropout))
+    }
+  }
+
+  func testArithmetic() throws {
+    try check("add", [[4, 6], [4, 6]]) { $1.add($0[0], $0[1]) }
+    try check("add to itself", [[4, 6]]) { $1.add($0[0], $0[0]) }
+    try check("scale", [[4, 6]]) { $1.scale($0[0], by: -2.5) }
+    try check("addRepeated", [[6, 5], [3, 5]]) { $1.addRepeated($0[0], $0[1]) }
+    try check("dropout", [[9, 6]]) { $1.dropout($0[0], Dropout(rate: 0.3, RandomStream([1]))) }
+  }
+
+  func testActivations() throws {
+    for kind in [Activation.gelu, .geluTanh, .quickGELU, .silu] {
+      try check("\(kind)", [[6, 9]]) { $1.activate(kind, $0[0]) }
+      try check("gated \(kind)", [[6, 9], [6, 9]]) { $1.gated(kind, gate: $0[0], up: $0[1]) }
+    }
+  }
+
+  func testNorms() throws {
+    try check("rmsNorm", [[5, 12], [12]]) { $1.rmsNorm($0[0], $0[1], epsilon: 1e-5) }
+    try check("layerNorm", [[5, 12], [12], [12]]) { $1.layerNorm($0[0], $0[1], $0[2], epsilon: 1e-5) }
+    try check("rmsNorm, many rows", [[2000, 40], [40]], tolerance: 2e-2) { $1.rmsNorm($0[0], $0[1], epsilon: 1e-5) }
+  }
+
+  func testAttention() throws {
+    let shape = AttentionShape(heads: 4, keyHeads: 2, headWidth: 3)
+    let sequences = Sequences(lengths: [5, 1, 70])
+    for mask in [AttentionMask.causal, .bidirectional] {
+      try check("attention \(mask)", [[76, 12], [76, 6], [76, 6]]) {
+        $1.attention($0[0], $0[1], $0[2], shape, sequences, mask)
+      }
+    }
+    let dropout = Dropout(rate: 0.25, RandomStream([5]))
+    try check("attention with dropout", [[76, 12], [76, 6], [76, 6]]) {
+      $1.attention($0[0], $0[1], $0[2], shape, sequences, .causal, dropout: dropout)
+    }
+  }
+
+  func testRotary() throws {
+    let backend = try CPUBackend(threads: 1)
+    let angles = (0..<12).map { Float($0) * 0.3 }
+    let (cosines, sines) = (
+      backend.tensor(angles.map { cos($0) }, [4, 3]), backend.tensor(angles.map { sin($0) }, [4, 3])
+    )
+    let positions = backend.tensor([0, 1, 2, 3, 1] as [Int32])
+    try check("rotary", [[5, 12]]) {
+      $1.rotary($0[0], heads: 2, positions: positions, cosines: cosines, sines: sines)
+    }
+  }
+
+  func testRows() throws {
+    let backend = try CPUBackend(threads: 1)
+    let indices = backend.tensor([3, 0, 3, 1] as [Int32])
+    try check("gatherRows", [[4, 5]]) { $1.gatherRows($0[0], indices) }
+    let places = backend.tensor([4, 1] as [Int32])
+    try check("replaceRows", [[6, 5], [2, 5]]) { $1.replaceRows($0[0], places, with: $0[1]) }
+    try check("joinColumns", [[4, 2], [4, 5]]) { $1.joinColumns($0) }
+    try check("columns", [[4, 9]]) { inputs, context in
+      let parts = context.columns(inputs[0], [0..<3, 3..<6, 6..<9])
+      return context.gated(.silu, gate: context.add(parts[0], parts[1]), up: parts[2])
+    }
+    try check("reshape", [[4, 6]]) { $1.activate(.silu, $1.reshape($0[0], [8, 3])) }
+  }
+
+  func testCrossEntropy() throws {
+    let backend = try CPUBackend(threads: 1)
+    let targets = backend.tensor([2, 0, 10, 5] as [Int32])
+    try check("crossEntropy", [[4, 6], [11, 6]]) { $1.crossEntropy(hidden: $0[0], head: $0[1], targets: targets).sum }
+  }
+
+  func testRecomputationGivesTheSameBits() throws {
+    let backend = try CPUBackend(threads: 2)
+    let (x, weight) = (random([6, 8], "x", backend), Parameter(name: "weight", shape: [8, 8]))
+    weight.value = random([8, 8], "w", backend)
+    weight.isTrainable = true
+    let layer = { (x: Tensor, context: Context) -> Tensor in
+      context.add(x, context.activate(.gelu, context.linear(x, context[weight])))
+    }
+    var found: [[Float]] = []
+    for recomputes in [false, true] {
+      let context = Context(backend, recording: true, recomputesLayers: recomputes)
+      let y = context.layer(context.layer(x, layer), layer)
+      context.backward(from: y, seed: random([6, 8], "seed", backend)) { parameter, gradient in
+        XCTAssertEqual(parameter.name, "weight")
+        found.append(backend.read(gradient))
+      }
+    }
+    XCTAssertEqual(found.count, 2)
+    XCTAssertEqual(found[0], found[1])
+  }
+
+  func testNoGradientIsRecordedForFrozenWeights() throws {
+    let backend = try CPUBackend(threads: 1)
+    let frozen = Parameter(name: "frozen", shape: [8, 8])
+    frozen.value = random([8, 8], "w", backend)
+    let context = Context(backend, recording: true)
+    let y = context.linear(random([6, 8], "x", backend), context[frozen])
+    XCTAssertFalse(context.tracks(y))
+  }
+}
