@@ -2,27 +2,79 @@
 import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 let collections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
+// The rooms, floor by floor; a room imports only lower floors (docs/architecture.md, ArchitectureTests).
 let package = Package(
   name: "mmdist",
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
-    .systemLibrary(name: "CJansson"),
+    // Floor 0: system libraries, C shims and kernels, and what every room stands on.
+    .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COniguruma", providers: [.apt(["libonig-dev"])]),
+    .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "COpenMPI", dependencies: ["CMPI"]),
+    .target(name: "CJPEGShim", cSettings: strictC, linkerSettings: [.linkedLibrary("jpeg")]),
+    .target(name: "CPNGShim", cSettings: strictC, linkerSettings: [.linkedLibrary("png16")]),
+    .target(name: "CResample", cSettings: strictC),
+    .target(name: "Kernels", cSettings: strictC, linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("m")]),
     .target(name: "Ground", dependencies: ["CJansson", collections], swiftSettings: strict),
-    .target(name: "Kernels", linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("m")]),
+
+    // Floor 1
     .target(name: "Tensors", dependencies: ["Ground", "Kernels"], swiftSettings: strict),
-    .target(name: "Modules", dependencies: ["Tensors"], swiftSettings: strict),
-    .target(name: "SafeTensors", dependencies: ["Ground", "Tensors", collections], swiftSettings: strict),
+    .target(name: "RunFile", dependencies: ["Ground", collections, yams], swiftSettings: strict),
+    .target(name: "Jinja", dependencies: ["Ground", collections], swiftSettings: strict),
     .target(
-      name: "Models", dependencies: ["Ground", "Modules", "Tensors", "SafeTensors", collections], swiftSettings: strict),
-    .target(name: "Adapters", dependencies: ["Ground", "Modules", "Models", "SafeTensors", "Tensors"], swiftSettings: strict),
+      name: "EventFiles", dependencies: ["Ground", protobuf], exclude: ["event.proto", "generate.sh"],
+      swiftSettings: strict),
+
+    // Floor 2
+    .target(name: "Modules", dependencies: ["Ground", "Tensors"], swiftSettings: strict),
+    .target(name: "Tokenizers", dependencies: ["Ground", "COniguruma", collections], swiftSettings: strict),
+    .target(name: "Media", dependencies: ["Ground", "CJPEGShim", "CPNGShim", "CResample"], swiftSettings: strict),
+    .target(name: "SafeTensors", dependencies: ["Ground", "Tensors", collections], swiftSettings: strict),
+
+    // Floor 3
+    .target(
+      name: "Models", dependencies: ["Ground", "Modules", "SafeTensors", "Tensors", collections], swiftSettings: strict),
+    .target(name: "Datasets", dependencies: ["Ground", "Tokenizers", "Media"], swiftSettings: strict),
+    .target(name: "Parallel", dependencies: ["Ground", "COpenMPI"], swiftSettings: strict),
+
+    // Floor 4
+    .target(
+      name: "Adapters", dependencies: ["Ground", "Models", "Modules", "SafeTensors", "Tensors"], swiftSettings: strict),
+    .target(
+      name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", "CXXHash", collections],
+      swiftSettings: strict),
+
+    // Floor 5
+    .target(
+      name: "Training",
+      dependencies: ["Ground", "Tensors", "Models", "Adapters", "Datasets", "Parallel", "Checkpoints", collections],
+      swiftSettings: strict),
+
+    .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
+
+    // Tests
     .target(
       name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Adapters", "Datasets", "Models", "Parallel", "SafeTensors", "Tensors", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
   ]
 )

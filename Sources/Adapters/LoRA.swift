@@ -44,10 +44,10 @@ public final class LoRA: ModelTransform {
     return wrapped
   }
 
-  /// Checks, once the model is built, that every target was found.
+  /// Checks, once the model is built, that every target of these parts was found.
   /// - Throws: `Fault(.badConfiguration)` that names the target and the nearest module.
-  public func checkTargets() throws {
-    for (part, settings) in settings.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+  public func checkTargets(of parts: Set<ModelPart>) throws {
+    for (part, settings) in settings.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where parts.contains(part) {
       let found = layers.map(\.base.path).filter { MultimodalModel.part(of: $0) == part }
       let place = "train.parts.\(part.rawValue).targets"
       if case .names(let names) = settings.targets {

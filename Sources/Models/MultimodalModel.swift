@@ -153,3 +153,13 @@ private let llavaDefaultVision: JSON = [
   "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
   "num_attention_heads": 16, "image_size": 336, "patch_size": 14,
 ]
+
+extension MultimodalModel {
+  /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
+  public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
+    context.crossEntropy(hidden: hidden, head: context[language.head.base.weight], targets: targets)
+  }
+
+  /// Logits [N, V] of hidden states [N, D].
+  public func logits(_ hidden: Tensor, _ context: Context) -> Tensor { language.head(hidden, context) }
+}

@@ -5,7 +5,7 @@ import OrderedCollections
 /// The weights of a model folder: `NAME.safetensors`, or `NAME.safetensors.index.json` and the shards it lists.
 ///
 /// `NAME` is `model` in a model's folder and `adapter_model` in a PEFT adapter's. When both are there the
-/// single file counts, as in transformers.
+/// single file counts, and of a name that an index gives twice the last, as in transformers.
 public struct WeightFiles: Sendable {
   public let folder: String
   /// Every file, in the order in which the index first names it.
@@ -25,7 +25,8 @@ public struct WeightFiles: Sendable {
       (files, unlisted) = ([file], [])
     } else if FileManager.default.fileExists(atPath: index) {
       homes = try openShards(index: index, folder: folder)
-      files = Array(OrderedDictionary(homes.values.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }).values)
+      files = Array(
+        OrderedDictionary(homes.values.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }).values)
       unlisted = files.flatMap { [homes] file in file.entries.keys.filter { homes[$0] == nil } }
     } else {
       let pickled = FileManager.default.fileExists(

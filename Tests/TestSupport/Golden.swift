@@ -5,7 +5,7 @@ import SafeTensors
 import Tensors
 
 /// Figures that transformers and PEFT computed for a tiny model; `Tests/Goldens/README.md` says how they are laid out.
-public struct Golden {
+public struct Golden: Sendable {
   public let folder: String
   public let json: JSON
   public let tensors: SafeTensorsFile

@@ -1,0 +1,78 @@
+import Ground
+
+/// A micro-batch: samples one after another, without padding.
+///
+/// T tokens, N pictures, S samples. A row is an index into the T tokens.
+public struct Batch: Equatable, Sendable {
+  /// [T] token ids.
+  public let ids: [Int32]
+  /// [T] position of each token in its own sample, from 0.
+  public let positions: [Int32]
+  /// [S + 1] row where each sample begins, and T.
+  public let offsets: [Int32]
+  /// Rows whose next token, in the same sample, is trained; ascending.
+  public let targetRows: [Int32]
+  /// For each of `targetRows`, that next token.
+  public let targetIDs: [Int32]
+  /// [S + 1] where each sample's share of `targetRows` begins, and their count.
+  public let targetOffsets: [Int32]
+  /// Rows of placeholder tokens, ascending: the same number for each of the N pictures.
+  public let imageRows: [Int32]
+  /// [N, 3, height, width], row-major; empty without pictures.
+  public let pixels: [Float]
+  /// N, 3, height, width.
+  public let pixelShape: [Int]
+  /// [S] the number of each sample's record in its ``RecordSet``.
+  public let indices: [Int]
+  /// [S] `file:line` of each sample's record.
+  public let places: [String]
+
+  /// - Throws: `Fault(.badData)` when the pictures are not all of one size.
+  public init(_ samples: [Sample]) throws {
+    ids = samples.flatMap(\.ids)
+    positions = samples.flatMap { Int32(0)..<Int32($0.ids.count) }
+    offsets = Batch.runningSum(samples.map(\.ids.count))
+    let starts = offsets
+    imageRows = zip(samples, starts).flatMap { sample, start in sample.imagePositions.map { start + Int32($0) } }
+    let rows = zip(samples, starts).map { sample, start in
+      sample.supervised.indices.dropFirst().filter { sample.supervised[$0] }.map { start + Int32($0) - 1 }
+    }
+    targetRows = Array(rows.joined())
+    targetOffsets = Batch.runningSum(rows.map(\.count))
+    let tokens = ids
+    targetIDs = targetRows.map { tokens[Int($0) + 1] }
+    (pixels, pixelShape) = try Batch.join(samples)
+    indices = samples.map(\.index)
+    places = samples.map(\.place)
+  }
+
+  /// Number of tokens, placeholder tokens included.
+  public var tokens: Int { ids.count }
+  public var images: Int { pixelShape[0] }
+  /// Number of tokens that are trained.
+  public var supervised: Int { targetRows.count }
+  /// Memory that it takes, roughly.
+  var bytes: Int { 4 * (ids.count * 2 + targetRows.count * 2 + imageRows.count + pixels.count) }
+
+  private static func runningSum(_ counts: [Int]) -> [Int32] {
+    counts.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1)) }
+  }
+
+  private static func join(_ samples: [Sample]) throws -> (pixels: [Float], shape: [Int]) {
+    guard let first = samples.lazy.flatMap(\.pixels).first else { return ([], [0, 3, 0, 0]) }
+    var values: [Float] = []
+    let count = samples.reduce(0) { $0 + $1.pixels.count }
+    values.reserveCapacity(count * first.values.count)
+    for sample in samples {
+      for picture in sample.pixels {
+        guard (picture.height, picture.width) == (first.height, first.width) else {
+          throw Fault(
+            .badData, "pictures of \(first.height)×\(first.width) and \(picture.height)×\(picture.width) in one batch",
+            at: sample.place, "let the image processor crop or resize to one size, or use micro_batch: 1")
+        }
+        values += picture.values
+      }
+    }
+    return (values, [count, 3, first.height, first.width])
+  }
+}

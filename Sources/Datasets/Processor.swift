@@ -1,0 +1,152 @@
+import Ground
+import Media
+import Tokenizers
+
+/// Turns a ``Record`` into a ``Sample``: chat template, placeholder tokens, token ids, what is trained, pixels.
+///
+/// The whole conversation is rendered, every placeholder repeated to its number of tokens, and tokenized once;
+/// a token is trained when it overlaps what the template marks as the assistant's, and is no placeholder.
+public struct Processor: Sendable {
+  /// How a model takes pictures.
+  public struct Vision: Sendable {
+    public let processor: ImageProcessor
+    /// The placeholder as the tokenizer writes it, `<image>` for LLaVA, and its id.
+    public let token: String
+    public let tokenID: Int
+    /// Placeholder tokens of one picture.
+    public let tokensPerImage: Int
+
+    public init(processor: ImageProcessor, token: String = Record.imageTag, tokenID: Int, tokensPerImage: Int) {
+      precondition(!token.isEmpty && tokensPerImage > 0, "Vision: token '\(token)' × \(tokensPerImage)")
+      self.processor = processor
+      self.token = token
+      self.tokenID = tokenID
+      self.tokensPerImage = tokensPerImage
+    }
+  }
+
+  /// Renders turns with the model's chat template; `prompt`: up to where the assistant begins to speak.
+  typealias Render = @Sendable (_ turns: [Turn], _ prompt: Bool) throws -> MarkedText
+
+  let tokenizer: Tokenizer
+  let render: Render
+  let vision: Vision?
+  /// The most tokens of a sample.
+  public let maxLength: Int
+
+  init(tokenizer: Tokenizer, vision: Vision?, maxLength: Int, render: @escaping Render) {
+    self.tokenizer = tokenizer
+    self.vision = vision
+    self.maxLength = maxLength
+    self.render = render
+  }
+
+  // MARK: Records
+
+  /// The sample of a record.
+  /// - Throws: `Fault` with `file:line`: a template that refuses the conversation, no supervised token, a sample
+  ///   longer than ``maxLength``, a placeholder that is no picture's, a picture that cannot be decoded.
+  public func sample(_ record: Record) throws -> Sample {
+    let text = try encode(record)
+    return Sample(
+      ids: text.ids, supervised: text.supervised, pixels: try pixels(of: record.images, at: record.place),
+      imagePositions: text.imagePositions, place: record.place, index: record.index)
+  }
+
+  /// The tokens of a record, without a look at its pictures: what can be asked of every record before training.
+  /// - Throws: as ``sample(_:)``, apart from pictures.
+  @discardableResult
+  public func encode(_ record: Record) throws -> EncodedText {
+    do {
+      let text = try encode(record.turns, images: record.images.count, prompt: false)
+      guard text.supervised.dropFirst().contains(true) else {
+        throw Fault(.badData, "no supervised token", "give the assistant something to say, or remove the record")
+      }
+      guard text.ids.count <= maxLength else {
+        throw Fault(
+          .badData, "\(text.ids.count) tokens > max_length \(maxLength)", "shorten the record or raise data.max_length")
+      }
+      return text
+    } catch let fault as Fault {
+      throw fault.relocated(to: record.place)
+    }
+  }
+
+  // MARK: Prompts
+
+  /// The tokens and pixels of a conversation that the assistant is to continue; nothing in it is supervised.
+  /// - Throws: `Fault` when the pictures do not fit the placeholders or cannot be decoded.
+  public func prompt(_ turns: [Turn], images: [String]) throws -> Sample {
+    let text = try encode(turns, images: images.count, prompt: true)
+    return Sample(
+      ids: text.ids, supervised: [Bool](repeating: false, count: text.ids.count),
+      pixels: try pixels(of: images, at: nil), imagePositions: text.imagePositions, place: "the prompt", index: 0)
+  }
+
+  // MARK: Steps
+
+  private func encode(_ turns: [Turn], images: Int, prompt: Bool) throws -> EncodedText {
+    guard images == 0 || vision != nil else {
+      throw Fault(.badData, "a picture for a model that takes none", "remove the picture or use another model")
+    }
+    var rendered = try render(turns, prompt)
+    if let vision { rendered = rendered.expanding(vision.token, to: vision.tokensPerImage) }
+    let encoding = try tokenizer.encode(rendered: rendered.text)
+    guard let ids = encoding.ids.asInt32 else {
+      throw Fault(.badData, "the tokenizer gives an id beyond 2³¹", "check tokenizer.json")
+    }
+    var supervised = overlapping(encoding.offsets, rendered.spans)
+    guard let vision else { return EncodedText(ids: ids, supervised: supervised, imagePositions: []) }
+
+    let positions = encoding.ids.indices.filter { encoding.ids[$0] == vision.tokenID }
+    guard positions.count == images * vision.tokensPerImage else { throw wrongPlaceholders(positions.count, images) }
+    for position in positions { supervised[position] = false }
+    return EncodedText(ids: ids, supervised: supervised, imagePositions: positions)
+  }
+
+  private func wrongPlaceholders(_ tokens: Int, _ images: Int) -> Fault {
+    let expected = images * (vision?.tokensPerImage ?? 0)
+    let token = vision?.token ?? Record.imageTag
+    return Fault(
+      .badData, "\(tokens) image tokens '\(token)' in the rendered text, \(expected) expected for \(images) images",
+      tokens > expected
+        ? "take '\(token)' out of the text" : "use a chat template that writes '\(token)' for every image of a turn")
+  }
+
+  private func pixels(of paths: [String], at place: String?) throws -> [Pixels] {
+    guard let vision else { return [] }
+    return try paths.map { path in
+      do {
+        let picture = try Picture(contentsOf: path)
+        let processor = vision.processor
+        return Pixels(values: processor.pixels(picture), height: processor.height, width: processor.width)
+      } catch let fault as Fault {
+        throw place.map(fault.relocated(to:)) ?? fault
+      }
+    }
+  }
+}
+
+/// The tokens of a conversation.
+public struct EncodedText: Equatable, Sendable {
+  public let ids: [Int32]
+  public let supervised: [Bool]
+  /// Positions in `ids` of the placeholder tokens.
+  public let imagePositions: [Int]
+}
+
+extension Fault {
+  /// The same fault at a record's place; a place that it names already, a picture's path, joins what went wrong.
+  func relocated(to record: String) -> Fault {
+    guard let place else { return placed(at: record) }
+    return Fault(kind, "\(place): \(what)", at: record, remedy)
+  }
+}
+
+extension [Int] {
+  /// The same numbers, or nil when one does not fit.
+  fileprivate var asInt32: [Int32]? {
+    let narrow = compactMap(Int32.init(exactly:))
+    return narrow.count == count ? narrow : nil
+  }
+}

@@ -1,0 +1,127 @@
+import Foundation
+import Ground
+
+/// A JSON or JSONL file of records, each of which is read and parsed when it is asked for.
+///
+/// Opening scans the file once for the records' offsets; a file that begins with `[` is one list, any other is JSONL.
+final class RecordFile: Sendable {
+  let path: String
+  private let descriptor: Int32
+  private let index: RecordIndex
+
+  /// - Throws: `Fault` when the file cannot be read, is no regular file, has no record, or is a malformed list.
+  init(path: String) throws {
+    self.path = path
+    descriptor = try RecordFile.openForReading(path)
+    index = try RecordFile.scanOrClose(descriptor, path: path)
+  }
+
+  deinit { close(descriptor) }
+
+  var count: Int { index.entries.count }
+
+  /// `file:line` of record `number`.
+  func place(of number: Int) -> String { "\(path):\(index.entries[number].line)" }
+
+  /// Reads and parses record `number`.
+  /// - Throws: `Fault(.badData)` with the line and column where it is not JSON.
+  func record(_ number: Int) throws -> JSON {
+    let entry = index.entries[number]
+    let bytes = try readBytes(entry)
+    do {
+      return try bytes.withUnsafeBytes { try JSON(parsing: $0, at: place(of: number)) }
+    } catch let fault as Fault {
+      throw RecordFile.relocate(fault, path: path, firstLine: Int(entry.line))
+    }
+  }
+
+  private func readBytes(_ entry: RecordIndex.Entry) throws -> [UInt8] {
+    let length = Int(entry.length)
+    return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+      let whole = UnsafeMutableRawBufferPointer(buffer)
+      count = try RecordFile.read(descriptor, into: whole, at: entry.offset, path: path)
+      guard count == length else {
+        throw Fault(.inputOutput, "the file became shorter while it was in use", at: path, "leave it alone and restart")
+      }
+    }
+  }
+
+  /// The parser counts lines from the record's first; this makes them the file's.
+  private static func relocate(_ fault: Fault, path: String, firstLine: Int) -> Fault {
+    guard let match = fault.what.firstMatch(of: /line (\d+) column/), let line = Int(match.1) else { return fault }
+    let what = fault.what.replacingCharacters(in: match.range, with: "column")
+    return Fault(fault.kind, what, at: "\(path):\(firstLine + line - 1)", fault.remedy)
+  }
+}
+
+// MARK: Opening and scanning
+
+extension RecordFile {
+  private static func openForReading(_ path: String) throws -> Int32 {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // O_NONBLOCK: a pipe must not block here
+    guard descriptor >= 0 else {
+      if errno == ENOENT { throw Fault(.missingInput, "no such file", at: path, "check the path") }
+      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check its permissions")
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw Fault(.badData, "not a regular file", at: path, "name a JSON or JSONL file")
+    }
+    return descriptor
+  }
+
+  private static func scanOrClose(_ descriptor: Int32, path: String) throws -> RecordIndex {
+    do {
+      let index = try scan(descriptor, path: path)
+      guard !index.entries.isEmpty else { throw Fault(.badData, "no records", at: path, "check the file") }
+      return index
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  private static func scan(_ descriptor: Int32, path: String) throws -> RecordIndex {
+    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { piece.deallocate() }
+    var scanner: (any RecordScanner)?
+    var offset: UInt64 = 0
+    while true {
+      let count = try read(descriptor, into: piece, at: offset, path: path)
+      if count == 0 { break }
+      var bytes = UnsafeRawBufferPointer(rebasing: piece[..<count])
+      if offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {  // a UTF-8 byte order mark
+        bytes = UnsafeRawBufferPointer(rebasing: bytes[3...])
+        offset = 3
+      }
+      if scanner == nil { scanner = firstScanner(bytes, path: path) }
+      try scanner?.scan(bytes, at: offset)
+      offset += UInt64(bytes.count)
+    }
+    return try scanner?.finish(at: offset) ?? RecordIndex()
+  }
+
+  private static func firstScanner(_ bytes: UnsafeRawBufferPointer, path: String) -> any RecordScanner {
+    let first = bytes.first { !isWhiteSpace($0) }
+    return first == UInt8(ascii: "[") ? ListScanner(path: path) : LineScanner(path: path)
+  }
+
+  /// Fills `buffer` from `offset` on; returns fewer bytes only at the end of the file.
+  private static func read(
+    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, path: String
+  ) throws -> Int {
+    var filled = 0
+    while filled < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+      let count = pread(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(filled))
+      if count == 0 { break }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check the disk")
+      }
+      filled += count
+    }
+    return filled
+  }
+}

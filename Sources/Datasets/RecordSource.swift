@@ -1,0 +1,73 @@
+import Foundation
+import Ground
+
+/// One data file with its images folder: a list of ``Record``s, each read when it is asked for.
+public struct RecordSource: Sendable {
+  private let file: RecordFile
+  private let images: ImageFolder
+  private let format: (any RecordFormat)?
+
+  /// Scans the file at `path` once.
+  /// - Parameters:
+  ///   - images: the folder that picture names are relative to; nil: the data file's own.
+  ///   - format: a layout's name, or `auto`.
+  /// - Throws: `Fault` when the file cannot be read, holds no record, or `format` is unknown.
+  public init(path: String, images: String? = nil, format: String = "auto") throws {
+    self.format = try RecordFormats.named(format)
+    let folder = images ?? (path as NSString).deletingLastPathComponent
+    self.images = ImageFolder(path: folder.isEmpty ? "." : folder)
+    file = try RecordFile(path: path)
+  }
+
+  public var path: String { file.path }
+  public var count: Int { file.count }
+
+  /// Record `number` of the file, from 0; `index` is the number that it is given.
+  /// - Throws: `Fault` with `file:line` when it is not a conversation with one picture for every tag.
+  public func record(_ number: Int, index: Int? = nil) throws -> Record {
+    let place = file.place(of: number)
+    let object = try file.record(number)
+    do {
+      guard object.object != nil else {
+        throw Fault(.badData, "the record is \(object.kindName), not an object", "write one object for each record")
+      }
+      let draft = try (format ?? RecordFormats.recognise(object)).read(object)
+      try RecordSource.checkTags(draft)
+      return Record(
+        id: object["id"].flatMap { $0.string ?? $0.integer?.description }, turns: draft.turns,
+        images: try draft.imageNames.map(images.path(of:)), place: place, index: index ?? number)
+    } catch let fault as Fault {
+      throw fault.placed(at: place)
+    }
+  }
+
+  /// What can be seen wrong with record `number` without decoding a picture or making a token.
+  /// - Returns: the record, so that more can be asked of it.
+  /// - Throws: `Fault` with `file:line`.
+  @discardableResult
+  public func check(_ number: Int, index: Int? = nil) throws -> Record {
+    let record = try record(number, index: index)
+    do {
+      guard record.turns.contains(where: { $0.role == .assistant }) else {
+        throw Fault(.badData, "no supervised token: no turn is the assistant's", "add an answer or remove the record")
+      }
+      try record.images.forEach(ImageFolder.check)
+    } catch let fault as Fault {
+      throw fault.placed(at: record.place)
+    }
+    return record
+  }
+
+  private static func checkTags(_ draft: RecordDraft) throws {
+    let tags = draft.turns.reduce(0) { $0 + occurrences(of: Record.imageTag, in: $1.text).count }
+    let images = draft.imageNames.count
+    let counts =
+      "\(tags) \(Record.imageTag) \(tags == 1 ? "tag" : "tags"), \(images) \(images == 1 ? "image" : "images")"
+    if tags > images {
+      throw Fault(.badData, "image tag without image: \(counts)", "name one image for every tag")
+    }
+    if tags < images {
+      throw Fault(.badData, "image without an image tag: \(counts)", "put \(Record.imageTag) where the image belongs")
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import Ground
+import Synchronization
+
+/// What the communication thread does with one bucket: adds up all ranks' partial sums in tree order.
+///
+/// The compute thread writes a bucket's part of the slots before it posts the bucket, and reads it after the job is
+/// done; between that it is the communication thread's.
+final class BucketExchange: @unchecked Sendable {
+  private let layout: BucketLayout
+  private let deterministic: Bool
+  /// Partial sums, each of the whole layout; slot 0 holds the result in the end.
+  private(set) var slots: [FlatBuffer] = []
+  /// What other ranks sent; used on the communication thread.
+  private var staging = FlatBuffer(count: 0)
+  private let spent = Mutex((seconds: 0.0, bytes: 0))
+
+  init(layout: BucketLayout, deterministic: Bool) {
+    self.layout = layout
+    self.deterministic = deterministic
+  }
+
+  /// Makes sure that there are `count` slots; no job may be under way.
+  func reserveSlots(_ count: Int) {
+    while slots.count < count { slots.append(FlatBuffer(count: layout.count)) }
+  }
+
+  /// Seconds in communication and bytes sent since the last call.
+  func takeStatistics() -> (seconds: Double, bytes: Int) {
+    spent.withLock { spent in
+      defer { spent = (0, 0) }
+      return spent
+    }
+  }
+
+  func run(bucket: Int, plan: GlobalReduction, on collectives: any Collectives) throws {
+    let began = DispatchTime.now().uptimeNanoseconds
+    let elements = layout.buckets[bucket].elements
+    var sent = 0
+    for start in stride(from: elements.lowerBound, to: elements.upperBound, by: layout.largestExchange) {
+      let part = start..<min(start + layout.largestExchange, elements.upperBound)
+      sent += try deterministic ? reduce(part, plan, collectives) : sum(part, collectives)
+    }
+    let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
+    spent.withLock { $0 = ($0.seconds + seconds, $0.bytes + sent) }
+  }
+
+  /// The plain way: one all-reduce, whose order of addition depends on the number of ranks.
+  private func sum(_ part: Range<Int>, _ collectives: any Collectives) throws -> Int {
+    let ranks = collectives.count
+    try collectives.allReduceSum(
+      UnsafeMutableBufferPointer(start: slots[0].pointer + part.lowerBound, count: part.count))
+    return 2 * (ranks - 1) * part.count / ranks * MemoryLayout<Float>.size
+  }
+}
+
+// MARK: In tree order
+
+extension BucketExchange {
+  /// Every rank owns a slice of `part`, gets all partial sums of it, adds them up, and all gather the slices.
+  /// - Returns: the bytes that this rank sent.
+  private func reduce(_ part: Range<Int>, _ plan: GlobalReduction, _ collectives: any Collectives) throws -> Int {
+    let width = MemoryLayout<Float>.size
+    let slices = Self.slices(of: part, ranks: collectives.count)
+    let mine = slices[collectives.rank]
+    let nodeCount = plan.local.reduce(0) { $0 + $1.nodes.count }
+    let ownNodes = plan.local[collectives.rank].nodes.count
+    if staging.count < nodeCount * mine.count { staging = FlatBuffer(count: nodeCount * mine.count) }
+
+    var nodes: [UnsafeMutablePointer<Float>] = []
+    var sends: [Message] = []
+    var receives: [Message] = []
+    for (peer, local) in plan.local.enumerated() {
+      if peer == collectives.rank {
+        nodes += slots.prefix(ownNodes).map { $0.pointer + mine.lowerBound }
+        continue
+      }
+      for slot in slots.prefix(ownNodes) where !slices[peer].isEmpty {
+        sends.append(message(peer, slot.pointer + slices[peer].lowerBound, slices[peer].count))
+      }
+      for _ in local.nodes {
+        let room = staging.pointer + nodes.count * mine.count
+        nodes.append(room)
+        if !mine.isEmpty { receives.append(message(peer, room, mine.count)) }
+      }
+    }
+    try collectives.exchange(sends: sends, receives: receives)
+    add(nodes, plan.merges, into: slots[0].pointer + mine.lowerBound, count: mine.count)
+    try collectives.allGather(
+      UnsafeMutableRawBufferPointer(start: slots[0].pointer + part.lowerBound, count: part.count * width),
+      ranges: slices.map { ($0.lowerBound - part.lowerBound) * width..<($0.upperBound - part.lowerBound) * width })
+    return sends.reduce((collectives.count - 1) * mine.count * width) { $0 + $1.bytes.count }
+  }
+
+  /// `part` cut into one slice a rank, all but the last few of one size that is a multiple of 64 bytes.
+  static func slices(of part: Range<Int>, ranks: Int) -> [Range<Int>] {
+    let size = BucketLayout.aligned((part.count + ranks - 1) / ranks)
+    return (0..<ranks).map { rank in
+      min(part.lowerBound + rank * size, part.upperBound)..<min(part.lowerBound + (rank + 1) * size, part.upperBound)
+    }
+  }
+
+  /// Adds up `nodes` as `merges` say; the last sum goes to `result`, which may be one of the nodes.
+  private func add(
+    _ nodes: [UnsafeMutablePointer<Float>], _ merges: [(target: Int, source: Int)],
+    into result: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    guard let last = merges.last else {
+      if let only = nodes.first, only != result { result.update(from: only, count: count) }
+      return
+    }
+    for start in stride(from: 0, to: count, by: sumBlock) {
+      let length = min(sumBlock, count - start)
+      for merge in merges.dropLast() {
+        Parallel.add(nodes[merge.source] + start, to: nodes[merge.target] + start, count: length)
+      }
+      let left = nodes[last.target] + start
+      let right = nodes[last.source] + start
+      switch result + start {
+      case left: Parallel.add(right, to: left, count: length)
+      case right: Parallel.add(left: left, to: right, count: length)
+      case let target: Parallel.add(left, right, into: target, count: length)
+      }
+    }
+  }
+
+  private func message(_ peer: Int, _ start: UnsafeMutablePointer<Float>, _ count: Int) -> Message {
+    Message(peer: peer, bytes: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: start, count: count)))
+  }
+}

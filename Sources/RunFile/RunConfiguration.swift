@@ -1,0 +1,107 @@
+import Foundation
+import Ground
+
+/// A whole run file: what to train, on what, how, and where to leave the result.
+///
+/// Every default is the value of a property as it stands here; `keys` names the properties and says what they mean.
+public struct RunConfiguration: Equatable, Sendable {
+  public var model = ""
+  public var adapter: String?
+  public var output = "./run"
+  public var data = DataConfiguration()
+  public var train = TrainConfiguration()
+  public var parallel = ParallelConfiguration()
+  public var checkpoint = CheckpointConfiguration()
+  public var log = LogConfiguration()
+
+  public init() {}
+}
+
+extension RunConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key(
+      "model", path: \.model, "Hugging Face directory to start from", otherNames: ["model_name_or_path", "base_model"]),
+    Key("adapter", path: \.adapter, "PEFT adapter to start from, instead of a fresh one"),
+    Key(
+      "output", path: \.output, "folder for everything that the run leaves", affectsTraining: false,
+      otherNames: ["output_dir"]),
+    Key("data", \.data, "what to train on"),
+    Key("train", \.train, "how to train"),
+    Key("parallel", \.parallel, "how ranks share the work", affectsTraining: false),
+    Key("checkpoint", \.checkpoint, "when to save", affectsTraining: false),
+    Key("log", \.log, "what to report", affectsTraining: false),
+  ]
+
+  func validate(at key: String) throws {
+    try require(!model.isEmpty, "model", "is missing", "name a Hugging Face model directory")
+    try require(!output.isEmpty, "output", "is missing", "name a folder")
+    try data.validate(at: "data.")
+    try train.validate(at: "train.")
+    try parallel.validate(at: "parallel.")
+    try checkpoint.validate(at: "checkpoint.")
+    try log.validate(at: "log.")
+  }
+}
+
+// MARK: Reading
+
+extension RunConfiguration {
+  /// Reads a run file; each of `sets` is a `key.path=value` that takes precedence over it.
+  ///
+  /// Relative paths start from the folder of the run file; those in `sets` from the working directory.
+  /// - Throws: `Fault(.missingInput)` without the file, `.badConfiguration` at `file:line` for what cannot be read,
+  ///   `.usage` for a malformed set.
+  public init(contentsOf path: String, sets: [String] = []) throws {
+    let data = try readFile(path)
+    guard let text = String(validating: data, as: UTF8.self) else {
+      throw Fault(.badConfiguration, "not UTF-8 text", at: path, "give a YAML file")
+    }
+    let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    try self.init(parsing: text, name: path, folder: (absolute as NSString).deletingLastPathComponent, sets: sets)
+  }
+
+  /// Reads the text of a run file; `name` stands for it in messages, `folder` is where its relative paths start
+  /// (the working directory when nil).
+  public init(parsing text: String, name: String = "run.yaml", folder: String? = nil, sets: [String] = []) throws {
+    let start = folder ?? FileManager.default.currentDirectoryPath
+    var tree = try YAMLTree(parsing: text, name: name, folder: start)
+    for set in sets { try Override(parsing: set).apply(to: &tree) }
+    self = try RunConfiguration.reading(tree, at: "", over: nil)
+    if !output.hasPrefix("/"), !output.isEmpty { output = (start + "/" + output as NSString).standardizingPath }
+  }
+
+  /// Refuses what makes no sense or what this version cannot run yet, naming the key.
+  /// - Throws: `Fault(.badConfiguration)` whose place is the key path.
+  public func validate() throws { try validate(at: "") }
+}
+
+// MARK: Writing and comparing
+
+extension RunConfiguration {
+  /// The run file with every default written out; reading it gives an equal value, from any folder.
+  public var yaml: String { "# The run as it was resolved: every key, defaults included.\n" + written.yaml }
+
+  /// Sixteen hexadecimal digits over every key that can change the trained weights (64-bit FNV-1a).
+  public var hash: String {
+    var state: UInt64 = 0xcbf2_9ce4_8422_2325
+    for (path, text) in written.leaves(trainingOnly: true) {
+      for byte in "\(path)=\(text)\n".utf8 { state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    }
+    let digits = String(state, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  /// What differs from an `earlier` run among the keys that can change the trained weights, one sentence a key:
+  /// `train.seed was 0, is 1`. Empty exactly when the hashes are equal.
+  public func differences(from earlier: RunConfiguration) -> [String] {
+    let now = written.leaves(trainingOnly: true)
+    let before = earlier.written.leaves(trainingOnly: true)
+    let nowTexts = Dictionary(now.map { ($0.path, $0.text) }, uniquingKeysWith: { $1 })
+    let beforeTexts = Dictionary(before.map { ($0.path, $0.text) }, uniquingKeysWith: { $1 })
+    let gone = before.filter { nowTexts[$0.path] == nil }.map { "\($0.path) was \($0.text), is not there" }
+    return now.compactMap { path, text in
+      guard let old = beforeTexts[path] else { return "\(path) was not there, is \(text)" }
+      return old == text ? nil : "\(path) was \(old), is \(text)"
+    } + gone
+  }
+}

@@ -1,0 +1,195 @@
+/// How a model is trained: how long, in what batches, which parts, towards what, by which rule.
+public struct TrainConfiguration: Equatable, Sendable {
+  /// Exactly one of `steps` and `epochs` is set in a valid configuration.
+  public var steps: Int?
+  public var epochs: Double? = 1
+  public var globalBatch = 128
+  public var microBatch = 1
+  public var seed = 0
+  public var precision = Precision.bfloat16
+  public var parts = PartsConfiguration()
+  public var objective = ObjectiveConfiguration()
+  public var optimizer = OptimizerConfiguration()
+  public var schedule = ScheduleConfiguration()
+  public var clipNorm: Double? = 1
+  public var recompute = false
+  public var deterministic = true
+
+  public init() {}
+}
+
+extension TrainConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key("steps", \.steps, "optimizer steps; or give epochs", otherNames: ["max_steps"]),
+    Key("epochs", \.epochs, "passes over the data; or give steps", otherNames: ["num_train_epochs", "num_epochs"]),
+    Key(
+      "global_batch", \.globalBatch, "samples per optimizer step, over all ranks",
+      otherNames: ["batch_size", "global_batch_size", "train_batch_size"]),
+    Key(
+      "micro_batch", \.microBatch, "samples that are computed at once",
+      otherNames: ["per_device_train_batch_size", "micro_batch_size"]),
+    Key("seed", \.seed, "of sample order, dropout and fresh weights"),
+    Key("precision", \.precision, "of frozen weights and matrix inputs", otherNames: ["bf16", "dtype", "torch_dtype"]),
+    Key("parts", \.parts, "how each part of the model is trained"),
+    Key("objective", \.objective, "what is minimised, by weight"),
+    Key("optimizer", \.optimizer, "rule of the update", otherNames: ["optim"]),
+    Key("schedule", \.schedule, "course of the learning rates", otherNames: ["lr_scheduler_type", "lr_scheduler"]),
+    Key("clip_norm", \.clipNorm, "largest gradient norm; null: no clipping", otherNames: ["max_grad_norm"]),
+    Key(
+      "recompute", \.recompute, "compute activations twice to save memory", affectsTraining: false,
+      otherNames: ["gradient_checkpointing"]),
+    Key("deterministic", \.deterministic, "the same bits on any number of ranks"),
+  ]
+
+  mutating func settle(given: Set<String>) {
+    if steps != nil, !given.contains("epochs") { epochs = nil }
+    if steps == nil, epochs == nil { epochs = 1 }
+  }
+
+  func validate(at key: String) throws {
+    try require(
+      steps == nil || epochs == nil, key + "steps", "and '\(key)epochs' are both given",
+      "keep one and set the other to null")
+    if let steps { try require(steps > 0, key + "steps", "is \(steps)", "give 1 or more") }
+    if let epochs {
+      try require(epochs.isFinite && epochs > 0, key + "epochs", "is \(epochs)", "give a number above 0")
+    }
+    try require(globalBatch >= 1, key + "global_batch", "is \(globalBatch)", "give 1 or more")
+    try require(microBatch >= 1, key + "micro_batch", "is \(microBatch)", "give 1 or more")
+    try require(
+      microBatch <= globalBatch, key + "micro_batch", "is \(microBatch), more than the global batch of \(globalBatch)",
+      "give at most \(key)global_batch")
+    try require(seed >= 0, key + "seed", "is \(seed)", "give 0 or more")
+    if let clipNorm {
+      try require(
+        clipNorm.isFinite && clipNorm > 0, key + "clip_norm", "is \(clipNorm)", "give a number above 0, or null")
+    }
+    try parts.validate(at: key + "parts.")
+    try objective.validate(at: key + "objective.")
+    try optimizer.validate(at: key + "optimizer.")
+    try schedule.validate(at: key + "schedule.")
+  }
+}
+
+/// The number type of the frozen weights and of what goes into matrix products; sums and trained weights are float32.
+public enum Precision: String, CaseIterable, Sendable { case float32, bfloat16 }
+
+extension Precision: RunFileChoice {}
+
+/// What is minimised: a sum of losses, each by its weight.
+public struct ObjectiveConfiguration: Equatable, Sendable {
+  public var crossEntropy = 1.0
+  public var contrastive: ContrastiveConfiguration?
+  public var embeddingMSE: EmbeddingMSEConfiguration?
+
+  public init() {}
+}
+
+extension ObjectiveConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key("cross_entropy", \.crossEntropy, "weight of the loss of the next token"),
+    Key("contrastive", \.contrastive, "pull an image and its text together"),
+    Key("embedding_mse", \.embeddingMSE, "pull pooled image features to pooled text features"),
+  ]
+
+  func validate(at key: String) throws {
+    try refuse(contrastive != nil, key + "contrastive", instead: "train with cross_entropy")
+    try refuse(embeddingMSE != nil, key + "embedding_mse", instead: "train with cross_entropy")
+    try require(
+      crossEntropy.isFinite && crossEntropy > 0, key + "cross_entropy", "is \(crossEntropy)", "give a weight above 0")
+  }
+}
+
+/// The contrastive objective of CLIP.
+public struct ContrastiveConfiguration: Equatable, Sendable {
+  public var weight = 1.0
+  public var temperature = 0.07
+
+  public init() {}
+}
+
+extension ContrastiveConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key("weight", \.weight, "weight of this objective"),
+    Key("temperature", \.temperature, "what similarities are divided by, at the start"),
+  ]
+
+  func validate(at key: String) throws {
+    try require(weight.isFinite && weight >= 0, key + "weight", "is \(weight)", "give a number of 0 or more")
+    try require(
+      temperature.isFinite && temperature > 0, key + "temperature", "is \(temperature)", "give a number above 0")
+  }
+}
+
+/// The squared distance between image and text embeddings.
+public struct EmbeddingMSEConfiguration: Equatable, Sendable {
+  public var weight = 1.0
+
+  public init() {}
+}
+
+extension EmbeddingMSEConfiguration: Section {
+  static let keys: [Key<Self>] = [Key("weight", \.weight, "weight of this objective")]
+
+  func validate(at key: String) throws {
+    try require(weight.isFinite && weight >= 0, key + "weight", "is \(weight)", "give a number of 0 or more")
+  }
+}
+
+/// The rule that turns gradients into updates.
+public struct OptimizerConfiguration: Equatable, Sendable {
+  public enum Name: String, CaseIterable, Sendable { case adamw }
+
+  public var name = Name.adamw
+  public var betas = [0.9, 0.999]
+  public var epsilon = 1e-8
+
+  public init() {}
+}
+
+extension OptimizerConfiguration.Name: RunFileChoice {}
+
+extension OptimizerConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key("name", \.name, "AdamW, with decoupled weight decay"),
+    Key("betas", \.betas, "decay of the running means of gradient and square"),
+    Key("epsilon", \.epsilon, "added to the root of the mean square", otherNames: ["adam_epsilon", "eps"]),
+  ]
+
+  func validate(at key: String) throws {
+    try require(betas.count == 2, key + "betas", "has \(betas.count) numbers", "give two, as in [0.9, 0.999]")
+    try require(betas.allSatisfy { $0 >= 0 && $0 < 1 }, key + "betas", "is \(betas)", "give two numbers in [0, 1)")
+    try require(epsilon.isFinite && epsilon > 0, key + "epsilon", "is \(epsilon)", "give a number above 0")
+  }
+}
+
+/// The course of the learning rates: a warm-up from 0, then what `name` says.
+public struct ScheduleConfiguration: Equatable, Sendable {
+  public enum Name: String, CaseIterable, Sendable { case cosine, linear, constant }
+
+  public var name = Name.cosine
+  public var warmupRatio = 0.03
+  public var warmupSteps: Int?
+
+  public init() {}
+}
+
+extension ScheduleConfiguration.Name: RunFileChoice {}
+
+extension ScheduleConfiguration: Section {
+  static let keys: [Key<Self>] = [
+    Key("name", \.name, "course after the warm-up"),
+    Key("warmup_ratio", \.warmupRatio, "part of the steps that warm up; default with constant: 0"),
+    Key("warmup_steps", \.warmupSteps, "steps that warm up, in place of warmup_ratio"),
+  ]
+
+  mutating func settle(given: Set<String>) {
+    if name == .constant, !given.contains("warmup_ratio") { warmupRatio = 0 }
+  }
+
+  func validate(at key: String) throws {
+    try require(
+      warmupRatio >= 0 && warmupRatio <= 1, key + "warmup_ratio", "is \(warmupRatio)", "give a number from 0 to 1")
+    if let warmupSteps { try require(warmupSteps >= 0, key + "warmup_steps", "is \(warmupSteps)", "give 0 or more") }
+  }
+}

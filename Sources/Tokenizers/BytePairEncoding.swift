@@ -1,0 +1,236 @@
+import Ground
+
+/// Byte-pair encoding: a word is taken apart into characters, then pairs are joined, the lowest rank first.
+///
+/// Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units".
+struct BytePairEncoding: Sendable {
+  /// What is written for a character that has no token.
+  enum Unknown: Sendable {
+    /// Nothing: the character is dropped.
+    case none
+    case token(Int32)
+    /// The token that the file names is not in the vocabulary.
+    case missing(String)
+  }
+
+  let vocabulary: Vocabulary
+  let merges: MergeTable
+  let unknown: Unknown
+  let fusesUnknown: Bool
+  /// The tokens `<0x00>` … `<0xFF>` (nil: not in the vocabulary) that write a character without a token.
+  let byteTokens: [Int32?]?
+  /// Whether a whole word that is a token is taken as it is.
+  let ignoresMerges: Bool
+  /// Written before every character but the first of a word, and after the last one.
+  let prefix: [UInt8]
+  let suffix: [UInt8]
+  /// By byte: the token of its scalar in the byte alphabet. When there are all 256, words may be given as plain bytes.
+  let byteSymbols: [Int32]?
+  /// Whether words can be cut before every `▁` without changing any token.
+  let cutsAtMetaspace: Bool
+
+  static let metaspace: [UInt8] = Array("\u{2581}".utf8)
+
+  init(_ section: Section) throws {
+    guard try section.json["type"] == nil || section.type == "BPE" else {
+      throw section.unsupported("the model '\(try section.type)'")
+    }
+    if let dropout = section.json["dropout"], !dropout.isNull, dropout.double != 0 {
+      throw section.unsupported("dropout")
+    }
+    guard let tokens = try section.section("vocab").json.object else { preconditionFailure("a section is an object") }
+    let vocabulary = try Vocabulary(tokens, at: "\(section.place).vocab")
+    self.vocabulary = vocabulary
+    prefix = Array(try section.string("continuing_subword_prefix", default: nil)?.utf8 ?? "".utf8)
+    suffix = Array(try section.string("end_of_word_suffix", default: nil)?.utf8 ?? "".utf8)
+    fusesUnknown = try section.bool("fuse_unk", default: false)
+    ignoresMerges = try section.bool("ignore_merges", default: false)
+    unknown = try section.string("unk_token", default: nil).map { token in
+      vocabulary.id(token).map(Unknown.token) ?? .missing(token)
+    } ?? .none
+    byteTokens =
+      try section.bool("byte_fallback", default: false)
+      ? (0..<256).map { vocabulary.id(BytePairEncoding.byteToken(UInt8($0))) } : nil
+    let symbols = ByteAlphabet.encoded.compactMap { vocabulary.id($0) }
+    byteSymbols = symbols.count == 256 && prefix.isEmpty && suffix.isEmpty ? symbols : nil
+
+    let reader = MergeReader(vocabulary: vocabulary, prefix: prefix, place: "\(section.place).merges")
+    let (merges, crossesMetaspace) = try reader.read(section.array("merges"))
+    self.merges = merges
+    cutsAtMetaspace =
+      !crossesMetaspace && !ignoresMerges && prefix.isEmpty && suffix.isEmpty
+      && vocabulary.id(BytePairEncoding.metaspace) != nil
+  }
+
+  /// The name of a byte's token: `<0x0A>`.
+  private static func byteToken(_ byte: UInt8) -> String {
+    let digits = String(byte, radix: 16, uppercase: true)
+    return "<0x\(digits.count == 1 ? "0" : "")\(digits)>"
+  }
+
+  /// Appends the tokens of `piece` to `result`.
+  ///
+  /// - Parameter plainBytes: whether the word is given as bytes that stand for scalars of the byte alphabet.
+  func tokenize(
+    _ piece: UnsafeBufferPointer<UInt8>, plainBytes: Bool, with bench: Workbench, into result: inout [WordToken]
+  ) throws {
+    guard cutsAtMetaspace, !plainBytes else {
+      return try tokenizeWord(piece, plainBytes: plainBytes, with: bench, into: &result)
+    }
+    let mark = BytePairEncoding.metaspace
+    var start = 0
+    var index = 0
+    var isBehindMark = true
+    while index < piece.count {
+      if piece[index] == mark[0], UTF8Text.has(mark, piece, in: index..<piece.count) {
+        if !isBehindMark {
+          try tokenizeWord(
+            UnsafeBufferPointer(rebasing: piece[start..<index]), plainBytes: false, with: bench, into: &result)
+          start = index
+        }
+        isBehindMark = true
+        index += mark.count
+      } else {
+        isBehindMark = false
+        index += 1
+      }
+    }
+    try tokenizeWord(UnsafeBufferPointer(rebasing: piece[start...]), plainBytes: false, with: bench, into: &result)
+  }
+
+  private func tokenizeWord(
+    _ word: UnsafeBufferPointer<UInt8>, plainBytes: Bool, with bench: Workbench, into result: inout [WordToken]
+  ) throws {
+    let isKept = word.count <= WordCache.longestWord
+    let hash = isKept ? bench.cache.hash(word) : 0
+    if isKept, bench.cache.find(word, hash: hash, into: &result) { return }
+
+    let first = result.count
+    if ignoresMerges, let id = wholeWord(word, plainBytes: plainBytes) {
+      result.append(WordToken(id: id, length: Int32(word.count)))
+    } else {
+      bench.symbols.removeAll(keepingCapacity: true)
+      if plainBytes, let byteSymbols {
+        for byte in word { bench.symbols.append(WordToken(id: byteSymbols[Int(byte)], length: 1)) }
+      } else {
+        try takeApart(word, into: &bench.symbols)
+      }
+      bench.merge(with: merges)
+      result.append(contentsOf: bench.symbols)
+    }
+    if isKept { bench.cache.insert(word, hash: hash, result[first...]) }
+  }
+
+  private func wholeWord(_ word: UnsafeBufferPointer<UInt8>, plainBytes: Bool) -> Int32? {
+    guard plainBytes else { return vocabulary.id(word) }
+    var written: [UInt8] = []
+    written.reserveCapacity(word.count * 2)
+    for byte in word { written.append(contentsOf: ByteAlphabet.encoded[Int(byte)]) }
+    return vocabulary.id(written)
+  }
+
+  /// The tokens of the single characters.
+  private func takeApart(_ word: UnsafeBufferPointer<UInt8>, into symbols: inout [WordToken]) throws {
+    // A run of unknown characters that is not written yet, which a byte token does not end.
+    var pending: WordToken?
+    var index = 0
+    while index < word.count {
+      let length = UTF8Text.length(of: word[index])
+      let character = UnsafeBufferPointer(rebasing: word[index..<index + length])
+      let isFirst = index == 0
+      index += length
+      let isLast = index == word.count
+
+      var decorated: [UInt8] = []
+      if !isFirst && !prefix.isEmpty || isLast && !suffix.isEmpty {
+        decorated = (isFirst ? [] : prefix) + Array(character) + (isLast ? suffix : [])
+      }
+      if let id = decorated.isEmpty ? vocabulary.id(character) : vocabulary.id(decorated) {
+        if let waiting = pending { symbols.append(waiting) }
+        pending = nil
+        symbols.append(WordToken(id: id, length: Int32(length)))
+        continue
+      }
+      if let byteTokens {
+        let bytes = decorated.isEmpty ? Array(character) : decorated
+        let tokens = bytes.compactMap { byteTokens[Int($0)] }
+        if tokens.count == bytes.count {
+          for token in tokens { symbols.append(WordToken(id: token, length: 1)) }
+          continue
+        }
+      }
+      switch unknown {
+      case .none: break
+      case .missing(let name):
+        throw Fault(
+          .badData, "the tokenizer's token for unknown characters, '\(name)', is not in its vocabulary",
+          "add it to the vocabulary of tokenizer.json")
+      case .token(let id):
+        if let waiting = pending, fusesUnknown {
+          pending = WordToken(id: id, length: waiting.length + Int32(length))
+        } else {
+          if let waiting = pending { symbols.append(waiting) }
+          pending = WordToken(id: id, length: Int32(length))
+        }
+      }
+    }
+    if let pending { symbols.append(pending) }
+  }
+}
+
+/// Reads the `merges` of a model, which are `"a b"` or `["a", "b"]`.
+private struct MergeReader {
+  let vocabulary: Vocabulary
+  let prefix: [UInt8]
+  let place: String
+
+  /// - Returns: the table, and whether any merge joins a `▁` to something else on its left.
+  func read(_ list: [JSON]) throws -> (MergeTable, crossesMetaspace: Bool) {
+    var table = MergeTable(capacity: list.count)
+    var crosses = false
+    var joined: [UInt8] = []
+    for (rank, merge) in list.enumerated() {
+      var left: Substring
+      var right: Substring
+      switch merge {
+      case .string(let text):
+        guard let space = text.utf8.firstIndex(of: UInt8(ascii: " ")) else { throw malformed(rank) }
+        left = text[..<space]
+        right = text[text.utf8.index(after: space)...]
+        guard !right.utf8.contains(UInt8(ascii: " ")) else { throw malformed(rank) }
+      case .array(let pair):
+        guard pair.count == 2, let first = pair[0].string, let second = pair[1].string else { throw malformed(rank) }
+        left = first[...]
+        right = second[...]
+      default: throw malformed(rank)
+      }
+      joined.removeAll(keepingCapacity: true)
+      joined.append(contentsOf: left.utf8)
+      joined.append(contentsOf: right.utf8.dropFirst(prefix.count))
+      guard let leftID = left.withUTF8({ vocabulary.id($0) }) else { throw unknown(left, rank) }
+      guard let rightID = right.withUTF8({ vocabulary.id($0) }) else { throw unknown(right, rank) }
+      guard let result = vocabulary.id(joined) else {
+        throw unknown(Substring(String(decoding: joined, as: UTF8.self)), rank)
+      }
+      table.append(leftID, rightID, result: result)
+      if right.utf8.starts(with: BytePairEncoding.metaspace), !left.utf8.ends(with: BytePairEncoding.metaspace) {
+        crosses = true
+      }
+    }
+    return (table, crosses)
+  }
+
+  private func malformed(_ rank: Int) -> Fault {
+    Fault(.badData, "not a merge of two tokens", at: "\(place)[\(rank)]", "correct the merge")
+  }
+
+  private func unknown(_ token: Substring, _ rank: Int) -> Fault {
+    Fault(
+      .badData, "the merge names the token '\(token)', which is not in the vocabulary", at: "\(place)[\(rank)]",
+      "correct the merge or the vocabulary")
+  }
+}
+
+extension Substring.UTF8View {
+  fileprivate func ends(with tail: [UInt8]) -> Bool { suffix(tail.count).elementsEqual(tail) }
+}

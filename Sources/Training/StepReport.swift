@@ -1,0 +1,48 @@
+import Ground
+import OrderedCollections
+
+/// What is known of a step once it is done: a line of `metrics.jsonl`.
+public struct StepReport: Equatable, Sendable {
+  public var step: Int
+  /// Token-weighted over the whole global batch.
+  public var loss: Double
+  public var losses: OrderedDictionary<String, Double>
+  public var supervisedTokens: Int
+  public var tokens: Int
+  public var images: Int
+  /// Before clipping.
+  public var gradientNorm: Double
+  public var gradientNorms: OrderedDictionary<String, Double>
+  public var learningRates: OrderedDictionary<String, Double>
+  public var seconds: Double
+  /// The longest that any rank waited for data.
+  public var dataSeconds: Double
+  public var communicationSeconds: Double
+  /// What of it was not hidden behind the backward pass, on the rank where most was not.
+  public var exposedSeconds: Double
+  /// Bytes that all ranks sent.
+  public var bytesSent: Int
+  /// Of the largest rank.
+  public var peakMemory: Int
+
+  public var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
+
+  public var json: JSON {
+    [
+      "step": .integer(step), "loss": .number(loss), "losses": .object(losses.mapValues(JSON.number)),
+      "supervised_tokens": .integer(supervisedTokens), "tokens": .integer(tokens), "images": .integer(images),
+      "grad_norm": .number(gradientNorm), "grad_norms": .object(gradientNorms.mapValues(JSON.number)),
+      "learning_rates": .object(learningRates.mapValues(JSON.number)), "seconds": .number(seconds),
+      "tokens_per_second": .number(tokensPerSecond), "data_wait_s": .number(dataSeconds),
+      "communication": [
+        "total_s": .number(communicationSeconds), "exposed_s": .number(exposedSeconds), "bytes": .integer(bytesSent),
+      ],
+      "peak_memory_bytes": .integer(peakMemory),
+    ]
+  }
+
+  /// The keys whose values depend on the clock or on how many ranks there are.
+  public static let timingKeys: Set<String> = [
+    "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes",
+  ]
+}

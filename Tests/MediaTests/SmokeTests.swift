@@ -1,0 +1,3 @@
+import XCTest
+@testable import Media
+final class SmokeTests: XCTestCase { func testNothing() {} }

@@ -1,0 +1,71 @@
+import Ground
+import XCTest
+
+@testable import RunFile
+
+final class ValidationTests: XCTestCase {
+  private let good = "model: m\ndata: {train: [{path: x}]}"
+
+  func testAGoodRunPasses() throws {
+    for set in [
+      "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
+    ] {
+      XCTAssertNoThrow(try parsed(good, sets: [set]).validate(), set)
+    }
+  }
+
+  func testWhatIsMissing() throws {
+    try assertFault("", says: "'model' is missing", at: "model")
+    try assertFault("model: m", says: "'data.train' has no file", at: "data.train")
+    try assertFault(
+      "model: m\ndata: {train: [{weight: 1}]}", says: "'data.train.0.path' is missing", at: "data.train.0.path")
+    try assertFault(good, sets: ["output=null"], says: "'output' is missing", at: "output")
+  }
+
+  func testWhatMakesNoSense() throws {
+    for (set, key) in [
+      ("train.steps=0", "train.steps"), ("train.steps=-1", "train.steps"),
+      ("train={steps: 1, epochs: 1}", "train.steps"),
+      ("train.epochs=0", "train.epochs"), ("train.epochs=.nan", "train.epochs"),
+      ("train.global_batch=0", "train.global_batch"), ("train.micro_batch=129", "train.micro_batch"),
+      ("train.micro_batch=0", "train.micro_batch"), ("train.seed=-1", "train.seed"),
+      ("train.clip_norm=0", "train.clip_norm"),
+      ("train.parts.language.learning_rate=-1", "train.parts.language.learning_rate"),
+      ("train.parts.projector.learning_rate=.nan", "train.parts.projector.learning_rate"),
+      ("train.parts.language.weight_decay=-1", "train.parts.language.weight_decay"),
+      ("train.parts.language.rank=0", "train.parts.language.rank"),
+      ("train.parts.language.alpha=0", "train.parts.language.alpha"),
+      ("train.parts.language.dropout=1", "train.parts.language.dropout"),
+      ("train.parts.language.dropout=-0.1", "train.parts.language.dropout"),
+      ("train.parts.language.targets=[]", "train.parts.language.targets"),
+      ("train.parts={projector: {train: frozen}, language: {train: frozen}}", "train.parts"),
+      ("train.objective.cross_entropy=0", "train.objective.cross_entropy"),
+      ("train.optimizer.betas=[0.9]", "train.optimizer.betas"),
+      ("train.optimizer.betas=[0.9, 1]", "train.optimizer.betas"),
+      ("train.optimizer.epsilon=0", "train.optimizer.epsilon"),
+      ("train.schedule.warmup_ratio=1.1", "train.schedule.warmup_ratio"),
+      ("train.schedule.warmup_steps=-1", "train.schedule.warmup_steps"),
+      ("data.max_length=1", "data.max_length"), ("data.train.0.weight=0", "data.train"),
+      ("data.train.0.weight=-1", "data.train.0.weight"), ("parallel.zero=4", "parallel.zero"),
+      ("checkpoint.every=-1", "checkpoint.every"), ("checkpoint.keep=0", "checkpoint.keep"),
+      ("log.every=0", "log.every"),
+    ] {
+      try assertFault(good, sets: [set], says: "'\(key)' ", at: key)
+    }
+  }
+
+  func testWhatThisVersionCannotRunYetIsReadAndRefused() throws {
+    for (set, key) in [
+      ("train.parts.language.train=qlora", "train.parts.language.train"),
+      ("train.parts.vision.train=adapter", "train.parts.vision.train"),
+      ("train.parts.language.train=prefix", "train.parts.language.train"),
+      ("train.parts.language.train=prompt", "train.parts.language.train"),
+      ("train.objective.contrastive.temperature=0.1", "train.objective.contrastive"),
+      ("train.objective.embedding_mse={weight: 2}", "train.objective.embedding_mse"),
+      ("parallel.strategy=shard", "parallel.strategy"), ("data.train.0.format=webdataset", "data.train.0.format"),
+    ] {
+      XCTAssertNoThrow(try parsed(good, sets: [set]), set)
+      try assertFault(good, sets: [set], says: "this version cannot run '\(key)", at: key)
+    }
+  }
+}

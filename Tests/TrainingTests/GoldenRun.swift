@@ -1,0 +1,113 @@
+import Adapters
+import Datasets
+import Foundation
+import Ground
+import Models
+import Parallel
+import Tensors
+import TestSupport
+import Training
+
+/// A training run of a golden model, set up as the reference was.
+struct GoldenRun: Sendable {
+  let golden: Golden
+  let section: String
+  var threads = 1
+  var isDeterministic = true
+  var recomputes = false
+  var dropout = 0.0
+  var shuffle = false
+
+  init(_ name: String, section: String) throws {
+    golden = try Golden(name)
+    self.section = section
+  }
+
+  private var setting: JSON { golden.json[section]?["setting"] ?? .null }
+  var wantedSteps: [JSON] { golden.json[section]?["steps"]?.array ?? [] }
+  var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
+
+  func methods() throws -> [ModelPart: PartMethod] {
+    let lora = golden.json[section]?["lora"]
+    var methods: [ModelPart: PartMethod] = [:]
+    for part in ModelPart.allCases {
+      switch setting["parts"]?[part.rawValue]?["train"]?.string {
+      case "full": methods[part] = .full
+      case "lora":
+        let names = lora?["target_modules"]?.array?.compactMap(\.string)
+        methods[part] = .lora(
+          LoRASettings(
+            rank: lora?["r"]?.integer ?? 0, alpha: lora?["lora_alpha"]?.double ?? 0, dropout: dropout,
+            targets: names.map(Targets.names) ?? .pattern(lora?["target_modules"]?.string ?? "")))
+      default: methods[part] = .frozen
+      }
+    }
+    return methods
+  }
+
+  func plan(steps: Int) -> TrainingPlan {
+    var parts: [ModelPart: TrainingPlan.Part] = [:]
+    for part in ModelPart.allCases {
+      guard let row = setting["parts"]?[part.rawValue] else { continue }
+      parts[part] = TrainingPlan.Part(
+        learningRate: row["learning_rate"]?.double ?? 0, weightDecay: row["weight_decay"]?.double ?? 0)
+    }
+    let all = setting["steps"]?.integer ?? 0
+    let ratio = setting["warmup_ratio"]?.double ?? 0
+    return TrainingPlan(
+      steps: all, globalBatch: globalBatch, microBatch: setting["micro_batch"]?.integer ?? 0, seed: 0, parts: parts,
+      schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
+      clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
+  }
+
+  /// A trainer with its weights, and the loader of its data from the step after `step`.
+  func start(_ communicator: any Communicator) throws -> (Trainer, any Backend) {
+    let backend = try CPUBackend(threads: threads)
+    let adapted = try AdaptedModel(ModelFolder(golden.modelFolder), methods: methods())
+    let adapter = golden.folder + "/adapter_init"
+    let hasAdapter = section == "lora"
+    try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: .float32, backend: backend)
+    return (Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend), backend)
+  }
+
+  func loader(after step: Int, _ communicator: any Communicator) throws -> Loader {
+    let golden = golden
+    let imageToken = try ModelFolder(golden.modelFolder).makeModel().eyes?.imageTokenID
+    let sampler = try Sampler(counts: [golden.records.count], weights: [1], shuffle: shuffle, seed: 0)
+    let plan = plan(steps: wantedSteps.count)
+    return Loader(
+      sampler: sampler, plan: BatchPlan(globalBatch: plan.globalBatch, microBatch: plan.microBatch),
+      steps: step + 1..<plan.steps + 1, rank: communicator.rank, of: communicator.count,
+      makeSample: { try golden.sample($0, imageToken: imageToken) })
+  }
+
+  /// Trains `steps` steps on `ranks` ranks in this process and gives rank 0's reports and digest of the weights.
+  func train(ranks: Int, steps: Int? = nil) throws -> (reports: [StepReport], weights: [String: [Float]]) {
+    let run = self
+    let results = try InProcessCommunicator.run(ranks) { communicator in
+      let (trainer, backend) = try run.start(communicator)
+      let loader = try run.loader(after: 0, communicator)
+      let reports = try (0..<(steps ?? run.wantedSteps.count)).map { _ in try trainer.trainStep(loader.next) }
+      let weights = Dictionary(
+        uniqueKeysWithValues: trainer.adapted.trainable.map { ($0.name, backend.read($0.value)) })
+      return (reports, weights)
+    }
+    return results[0]
+  }
+}
+
+extension Golden {
+  /// A record as a sample, from the ids and pixels of the reference.
+  func sample(_ index: Int, imageToken: Int?) throws -> Sample {
+    let record = records[index]
+    let pixels = try record.images.map { image in
+      let values = try self.pixels(image)
+      let size = Int(Double(values.count / 3).squareRoot().rounded())
+      return Pixels(values: values, height: size, width: size)
+    }
+    return Sample(
+      ids: record.ids, supervised: record.labels.map { $0 != -100 }, pixels: pixels,
+      imagePositions: record.ids.indices.filter { Int(record.ids[$0]) == imageToken }, place: "record \(index)",
+      index: index)
+  }
+}
