@@ -41,7 +41,7 @@ let package = Package(
 
     // Floor 2
     .target(name: "Modules", dependencies: ["Ground", "Tensors"], swiftSettings: strict),
-    .target(name: "Tokenizers", dependencies: ["Ground", "COniguruma", collections], swiftSettings: strict),
+    .target(name: "Tokenizers", dependencies: ["Ground", "Jinja", "COniguruma", collections], swiftSettings: strict),
     .target(name: "Media", dependencies: ["Ground", "CJPEGShim", "CPNGShim", "CResample"], swiftSettings: strict),
     .target(name: "SafeTensors", dependencies: ["Ground", "Tensors", collections], swiftSettings: strict),
 
@@ -58,12 +58,30 @@ let package = Package(
       name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", "CXXHash", collections],
       swiftSettings: strict),
 
+    .target(
+      name: "Batching", dependencies: ["Ground", "Datasets", "Media", "Models", "Tensors", "Tokenizers"],
+      swiftSettings: strict),
+
     // Floor 5
     .target(
       name: "Training",
-      dependencies: ["Ground", "Tensors", "Models", "Adapters", "Datasets", "Parallel", "Checkpoints", collections],
-      swiftSettings: strict),
+      dependencies: [
+        "Ground", "Tensors", "RunFile", "EventFiles", "Models", "Adapters", "Datasets", "Batching", "Parallel",
+        "Checkpoints", collections,
+      ], swiftSettings: strict),
+    .target(
+      name: "Evaluation",
+      dependencies: [
+        "Ground", "Tensors", "Modules", "Tokenizers", "Models", "Datasets", "Batching", "Parallel",
+      ], swiftSettings: strict),
 
+    // Floor 6
+    .executableTarget(
+      name: "mmdist",
+      dependencies: [
+        "Ground", "Tensors", "RunFile", "Models", "Adapters", "Datasets", "Batching", "Parallel", "Checkpoints",
+        "Training", "Evaluation", "Tokenizers", arguments,
+      ], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
 
     // Tests

@@ -1,3 +1,4 @@
+import Foundation
 import Ground
 import Models
 import Modules
@@ -68,4 +69,43 @@ public func grouped(_ number: Int) -> String {
   let digits = Array(String(number.magnitude))
   let groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[max(0, $0 - 3)..<$0]) }
   return (number < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
+}
+
+extension AdaptedModel {
+  /// Whether what is trained can be kept as an adapter: not so for a whole language model by itself.
+  public var isAdapter: Bool { !lora.layers.isEmpty || model.isMultimodal && !trainable.isEmpty }
+
+  /// The table of parts: how each is trained, how many of its parameters, in which layers.
+  public func partsTable(learningRates: [ModelPart: Double]) -> [String] {
+    var rows = [["part", "train", "learning rate", "trained", "of", "what"]]
+    for part in ModelPart.allCases {
+      let own = model.parameters.filter { MultimodalModel.part(of: $0.name) == part }
+      guard !own.isEmpty else { continue }
+      let trained = own.filter(\.isTrainable)
+      let method: String
+      let what: String
+      switch methods[part] ?? .frozen {
+      case .frozen: (method, what) = ("frozen", "-")
+      case .full: (method, what) = ("full", "\(own.count) tensors")
+      case .lora(let settings):
+        let layers = lora.layers.map(\.base.path).filter { MultimodalModel.part(of: $0) == part }
+        var kinds: [String: Int] = [:]
+        for layer in layers { kinds[String(layer.split(separator: ".").last ?? ""), default: 0] += 1 }
+        method = "lora r=\(settings.rank) α=\(settings.alpha)"
+        what =
+          "\(layers.count) layers: " + kinds.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
+      }
+      rows.append([
+        part.rawValue, method, trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",
+        grouped(trained.reduce(0) { $0 + $1.count }), grouped(own.reduce(0) { $0 + $1.count }), what,
+      ])
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      zip(row, widths).enumerated().map { column, cell in
+        let space = String(repeating: " ", count: cell.1 - cell.0.count)
+        return (2...4).contains(column) ? space + cell.0 : cell.0 + space
+      }.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+    }
+  }
 }

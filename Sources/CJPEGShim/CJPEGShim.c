@@ -146,6 +146,8 @@ mmdist_jpeg_outcome mmdist_jpeg_read_pixels(mmdist_jpeg_reader *reader, uint8_t 
     if (jpeg_read_scanlines(state, cmyk ? &inks : &row, 1) != 1) return MMDIST_JPEG_TRUNCATED;
     if (cmyk) rgb_from_adobe(inks, row, state->output_width);
   }
+  // Finds damage behind the last row; that the end mark alone is cut off does no harm.
+  jpeg_finish_decompress(state);
   return MMDIST_JPEG_DONE;
 }
 
@@ -157,6 +159,7 @@ void mmdist_jpeg_encode(const uint8_t *rgb, size_t width, size_t height, int qua
   unsigned char *buffer = NULL;
   unsigned long size = 0;
   *bytes = NULL;
+  if (width > JPEG_MAX_DIMENSION || height > JPEG_MAX_DIMENSION) return;
   set_up(&failed);
   state.err = &failed.manager;
   if (setjmp(failed.escape)) {

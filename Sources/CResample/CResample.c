@@ -83,14 +83,6 @@ void mmdist_weigh_band(const uint8_t *band, const int32_t *weights, size_t taps,
   }
 }
 
-void mmdist_weigh_row(const uint8_t *row, const int32_t *weights, size_t taps, uint8_t *out) {
-  int32_t total[3] = {half, half, half};
-  for (size_t t = 0; t < taps; t++) {
-    for (int c = 0; c < 3; c++) total[c] += weights[t] * row[3 * t + c];
-  }
-  for (int c = 0; c < 3; c++) out[c] = clipped(total[c]);
-}
-
 EVERY_PROCESSOR
 void mmdist_add_weighted(int32_t *restrict sums, const uint8_t *restrict row, int32_t weight, size_t length) {
   for (size_t i = 0; i < length; i++) sums[i] += weight * row[i];

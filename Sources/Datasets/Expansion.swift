@@ -3,27 +3,25 @@ struct MarkedText: Equatable, Sendable {
   var text: String
   var spans: [Range<Int>]
 
-  /// The same with every `tag` written `count` times, and the spans moved along; a tag at the edge of a span stays
-  /// on the side where it was.
-  func expanding(_ tag: String, to count: Int) -> MarkedText {
+  /// The same with every `tag` replaced, and the spans moved along; a tag at the edge of a span stays on the side
+  /// where it was.
+  func replacing(_ tag: String, with replacement: String) -> MarkedText {
     let tags = occurrences(of: tag, in: text)
-    guard count != 1, !tags.isEmpty else { return self }
-    let growth = (count - 1) * tag.utf8.count
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.utf8.count + max(0, growth) * tags.count)
-    let repeated = [[UInt8]](repeating: Array(tag.utf8), count: count).flatMap { $0 }
-    var start = text.utf8.startIndex
+    guard tag != replacement, !tags.isEmpty else { return self }
+    let growth = replacement.utf8.count - tag.utf8.count
+    let old = Array(text.utf8)
+    var new: [UInt8] = []
+    new.reserveCapacity(old.count + max(0, growth) * tags.count)
+    var start = 0
     for found in tags {
-      let end = text.utf8.index(text.utf8.startIndex, offsetBy: found.lowerBound)
-      bytes += text.utf8[start..<end]
-      bytes += repeated
-      start = text.utf8.index(end, offsetBy: found.count)
+      new += old[start..<found.lowerBound]
+      new += replacement.utf8
+      start = found.upperBound
     }
-    bytes += text.utf8[start...]
+    new += old[start...]
     let moved = { (offset: Int) in offset + growth * tags.count { $0.upperBound <= offset } }
     return MarkedText(
-      text: String(decoding: bytes, as: UTF8.self),
-      spans: spans.map { moved($0.lowerBound)..<moved($0.upperBound) })
+      text: String(decoding: new, as: UTF8.self), spans: spans.map { moved($0.lowerBound)..<moved($0.upperBound) })
   }
 }
 

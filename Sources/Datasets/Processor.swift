@@ -34,6 +34,23 @@ public struct Processor: Sendable {
   /// The most tokens of a sample.
   public let maxLength: Int
 
+  /// - Parameter vision: nil for a model that takes text alone.
+  public init(tokenizer: Tokenizer, template: ChatTemplate, vision: Vision?, maxLength: Int) {
+    let placeholders = Set([Record.imageTag, vision?.token].compactMap(\.self))
+    let endTokens = Set(tokenizer.specialTokens.keys).union(template.specialTokens).subtracting(placeholders)
+    let token = vision?.token ?? Record.imageTag
+    self.init(tokenizer: tokenizer, vision: vision, maxLength: maxLength) { turns, prompt in
+      let messages = turns.map(ChatMessage.init)
+      let text =
+        if prompt {
+          MarkedText(text: try template.render(messages, addGenerationPrompt: true), spans: [])
+        } else {
+          MarkedText(try template.renderForTraining(messages, endTokens: endTokens))
+        }
+      return text.replacing(Record.imageTag, with: token)
+    }
+  }
+
   init(tokenizer: Tokenizer, vision: Vision?, maxLength: Int, render: @escaping Render) {
     self.tokenizer = tokenizer
     self.vision = vision
@@ -89,8 +106,7 @@ public struct Processor: Sendable {
     guard images == 0 || vision != nil else {
       throw Fault(.badData, "a picture for a model that takes none", "remove the picture or use another model")
     }
-    var rendered = try render(turns, prompt)
-    if let vision { rendered = rendered.expanding(vision.token, to: vision.tokensPerImage) }
+    let rendered = try expand(render(turns, prompt), images: images)
     let encoding = try tokenizer.encode(rendered: rendered.text)
     guard let ids = encoding.ids.asInt32 else {
       throw Fault(.badData, "the tokenizer gives an id beyond 2³¹", "check tokenizer.json")
@@ -99,18 +115,33 @@ public struct Processor: Sendable {
     guard let vision else { return EncodedText(ids: ids, supervised: supervised, imagePositions: []) }
 
     let positions = encoding.ids.indices.filter { encoding.ids[$0] == vision.tokenID }
-    guard positions.count == images * vision.tokensPerImage else { throw wrongPlaceholders(positions.count, images) }
+    guard positions.count == images * vision.tokensPerImage else {
+      throw Fault(
+        .badConfiguration,
+        "\(positions.count) tokens \(vision.tokenID) from \(images * vision.tokensPerImage) "
+          + "placeholders '\(vision.token)'", "check that the tokenizer and config.json agree on the image token")
+    }
     for position in positions { supervised[position] = false }
     return EncodedText(ids: ids, supervised: supervised, imagePositions: positions)
   }
 
-  private func wrongPlaceholders(_ tokens: Int, _ images: Int) -> Fault {
-    let expected = images * (vision?.tokensPerImage ?? 0)
-    let token = vision?.token ?? Record.imageTag
-    return Fault(
-      .badData, "\(tokens) image tokens '\(token)' in the rendered text, \(expected) expected for \(images) images",
-      tokens > expected
-        ? "take '\(token)' out of the text" : "use a chat template that writes '\(token)' for every image of a turn")
+  /// Repeats every placeholder to its number of tokens; how long that makes the text is known before.
+  private func expand(_ rendered: MarkedText, images: Int) throws -> MarkedText {
+    guard let vision else { return rendered }
+    let found = occurrences(of: vision.token, in: rendered.text).count
+    guard found == images else {
+      throw Fault(
+        .badData, "image placeholders '\(vision.token)': \(found) in the rendered text, \(images) expected",
+        found > images
+          ? "take '\(vision.token)' out of the text" : "use a chat template that writes '\(vision.token)' for an image")
+    }
+    guard images <= maxLength / vision.tokensPerImage else {
+      throw Fault(
+        .badData, "image tokens: \(images) × \(vision.tokensPerImage) > max_length \(maxLength)",
+        "use fewer images or raise data.max_length")
+    }
+    let repeated = String(repeating: vision.token, count: vision.tokensPerImage)
+    return rendered.replacing(vision.token, with: repeated)
   }
 
   private func pixels(of paths: [String], at place: String?) throws -> [Pixels] {
@@ -133,6 +164,29 @@ public struct EncodedText: Equatable, Sendable {
   public let supervised: [Bool]
   /// Positions in `ids` of the placeholder tokens.
   public let imagePositions: [Int]
+}
+
+extension MarkedText {
+  init(_ text: TrainingText) { self.init(text: text.text, spans: text.supervised) }
+}
+
+extension ChatMessage {
+  /// The message of a turn, cut at its `<image>` tags; everything else, line ends included, stays where it is.
+  init(_ turn: Turn) {
+    var content: [Part] = []
+    let bytes = Array(turn.text.utf8)
+    var start = 0
+    func addText(upTo end: Int) {
+      if start < end { content.append(.text(String(decoding: bytes[start..<end], as: UTF8.self))) }
+    }
+    for tag in occurrences(of: Record.imageTag, in: turn.text) {
+      addText(upTo: tag.lowerBound)
+      content.append(.image)
+      start = tag.upperBound
+    }
+    addText(upTo: bytes.count)
+    self.init(role: turn.role.rawValue, content: content)
+  }
 }
 
 extension Fault {

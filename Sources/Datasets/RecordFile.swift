@@ -46,10 +46,11 @@ final class RecordFile: Sendable {
     }
   }
 
-  /// The parser counts lines from the record's first; this makes them the file's.
+  /// The parser counts lines from the record's first ("not valid JSON, line 1 column 7: …"); this makes them the file's.
   private static func relocate(_ fault: Fault, path: String, firstLine: Int) -> Fault {
-    guard let match = fault.what.firstMatch(of: /line (\d+) column/), let line = Int(match.1) else { return fault }
-    let what = fault.what.replacingCharacters(in: match.range, with: "column")
+    let words = fault.what.split(separator: " ", maxSplits: 5)
+    guard words.count == 6, words[3] == "line", let line = Int(words[4]) else { return fault }
+    let what = words[..<3].joined(separator: " ") + " " + words[5]
     return Fault(fault.kind, what, at: "\(path):\(firstLine + line - 1)", fault.remedy)
   }
 }

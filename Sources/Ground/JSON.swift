@@ -21,8 +21,13 @@ extension JSON {
   public init(parsing bytes: UnsafeRawBufferPointer, at place: String) throws {
     var problem = json_error_t()
     let flags = 0x4 | 0x10  // JSON_DECODE_ANY | JSON_ALLOW_NUL
-    guard let root = json_loadb(bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, flags, &problem)
-    else {
+    let text = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+    var loaded = json_loadb(text, bytes.count, flags, &problem)
+    if loaded == nil, json_error_code(&problem) == json_error_numeric_overflow {
+      // An integer beyond 64 bits (tokenizer_config.json: model_max_length 10³⁰): all numbers are read as reals.
+      loaded = json_loadb(text, bytes.count, flags | 0x8, &problem)  // JSON_DECODE_INT_AS_REAL
+    }
+    guard let root = loaded else {
       let text = withUnsafeBytes(of: problem.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       throw Fault(
         .badData, "not valid JSON, line \(problem.line) column \(problem.column): \(text)", at: place,

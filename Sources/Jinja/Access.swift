@@ -22,7 +22,7 @@ extension Interpreter {
       if index.isHashable, let found = mapping.entries[index] { return found }
     case .string(let text):
       if case .int(let position)? = index.number, let character = text.character(position) {
-        try charge(text.bytes.count >> 6)
+        try charge(text.cost)
         return .string(character)
       }
     case .list(let items), .tuple(let items):
@@ -82,7 +82,7 @@ extension Interpreter {
     }
     let first = clamped(try bound(from), stride > 0 ? lowest : highest)
     let last = clamped(try bound(to), stride > 0 ? highest : lowest)
-    try charge(for: value)
+    try charge(value.cost)
     let indices = Swift.stride(from: first, to: last, by: stride)
     switch value {
     case .string(let text):

@@ -62,7 +62,7 @@ extension Interpreter {
     switch callee {
     case .function(let function):
       let result = try function(self, arguments)
-      try charge(for: result)
+      try charge(result.cost)
       return result
     case .loop(let loop):
       guard let recurse = loop.recurse else {

@@ -10,7 +10,7 @@ extension Interpreter {
       var builder = TextBuilder()
       try builder.append(x)
       try builder.append(y)
-      try charge(builder.count >> 6)
+      try charge(builder.count >> 4)
       return .string(builder.text)
     case (.add, .list(let x), .list(let y)):
       try charge(x.values.count + y.values.count)
@@ -125,7 +125,7 @@ extension Interpreter {
   private func repeated(_ text: Text, _ count: Int) throws -> Text {
     if text.isEmpty { return text }
     if count > Text.longest / text.bytes.count { throw TemplateProblem("it makes a string of more than 16 MiB") }
-    try charge(count + text.bytes.count * count >> 6)
+    try charge(count + text.bytes.count * count / 16)
     var builder = TextBuilder()
     for _ in 0..<count { try builder.append(text) }
     return builder.text

@@ -33,7 +33,7 @@ extension Interpreter {
     case "batch", "slice":
       let taken = try arguments.take(name == "batch" ? "linecount" : "slices", "fill_with", by: name)
       let count = try (taken[0] ?? .none).integer(for: name)
-      if count < 1 { throw TemplateProblem("\(name)() needs a positive number") }
+      guard (1...Extent.heaviest).contains(count) else { throw TemplateProblem("\(name)() needs a positive number") }
       let values = try elements(of: value)
       let fill = taken[1].flatMap { $0.isNone ? nil : $0 }
       return try once(name == "batch" ? batches(values, count, fill) : slices(values, count, fill))

@@ -1,13 +1,13 @@
 /// Filters that take a value and give another: `value | name(arguments)`.
 extension Interpreter {
   func filter(_ name: String, _ value: Value, _ arguments: Arguments) throws -> Value {
-    try charge(for: value)
+    try charge(value.cost)
     var arguments = arguments
     guard
       let result = try textFilter(name, value, &arguments) ?? sequenceFilter(name, value, &arguments)
         ?? numberFilter(name, value, &arguments) ?? orderFilter(name, value, &arguments)
     else { throw TemplateProblem("No filter named '\(name)'") }
-    try charge(for: result)
+    try charge(result.cost)
     return result
   }
 

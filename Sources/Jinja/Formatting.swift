@@ -4,8 +4,8 @@ import Foundation
 extension Interpreter {
   /// printf-style formatting.
   func percentFormat(_ format: Text, _ values: Value) throws -> Text {
-    var rest: [Value]
-    if case .tuple(let items) = values { rest = items.values } else { rest = [values] }
+    var rest: ArraySlice<Value>
+    if case .tuple(let items) = values { rest = items.values[...] } else { rest = [values] }
     let isMapping = if case .dict = values { true } else { false }
     var builder = TextBuilder()
     var scanner = Scanner(format)

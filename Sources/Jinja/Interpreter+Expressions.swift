@@ -65,7 +65,7 @@ extension Interpreter {
   private func concatenate(_ parts: [Expression]) throws -> Value {
     var builder = TextBuilder()
     for part in parts { try builder.append(try str(try evaluate(part))) }
-    try charge(builder.count >> 6)
+    try charge(builder.count >> 4)
     return .string(builder.text)
   }
 
@@ -113,7 +113,7 @@ extension Interpreter {
     try charge(1)
     switch (a, b) {
     case (.string(let x), .string(let y)):
-      try charge(min(x.bytes.count, y.bytes.count) >> 6)
+      try charge(min(x.bytes.count, y.bytes.count) >> 4)
       return x == y ? 0 : x.bytes.lexicographicallyPrecedes(y.bytes) ? -1 : 1
     case (.list(let x), .list(let y)), (.tuple(let x), .tuple(let y)):
       for (first, second) in zip(x.values, y.values) where try !areEqual(first, second) {

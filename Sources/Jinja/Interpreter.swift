@@ -37,7 +37,7 @@ final class Interpreter {
     if stepsLeft < 0 { throw TemplateProblem("it does not come to an end within the steps that are allowed") }
   }
 
-  /// Counts the work of going through a value.
+  /// Counts the work of going through a value and all that stands in it.
   func charge(for value: Value) throws {
     let weight = value.extent.weight
     if weight > 1 { try charge(weight) }
@@ -66,7 +66,7 @@ final class Interpreter {
     defer { output = outer }
     try body()
     let text = output.text
-    try charge(text.bytes.count >> 6)
+    try charge(text.cost)
     return text
   }
 }

@@ -57,7 +57,8 @@ extension Interpreter {
 
   /// `item in container`.
   func contains(_ container: Value, _ item: Value) throws -> Bool {
-    try charge(for: container)
+    try charge(for: item)
+    try charge(min(container.extent.weight, container.cost * item.extent.weight))
     switch container {
     case .string(let text):
       guard let needle = item.text else {
@@ -78,7 +79,6 @@ extension Interpreter {
 
   /// Counts the work of a search that may compare the whole needle at every place.
   func chargeSearch(_ text: Text, _ needle: Text) throws {
-    try charge(text.bytes.count >> 6)
-    try charge((text.bytes.count >> 4) * (min(needle.bytes.count, text.bytes.count) >> 8))
+    try charge(text.cost * (1 + min(needle.bytes.count, text.bytes.count) >> 6))
   }
 }

@@ -6,7 +6,7 @@ public final class Loop {
   private var current: Value?
   private var before: Value?
   /// Values that were drawn ahead because the template asked for the next one or the length.
-  private var ahead: [Value] = []
+  private var ahead: ArraySlice<Value> = []
   private var lastChanged: [Value]?
   /// Runs the body over other values, where the tag is `recursive`; taken away when the loop ends.
   var recurse: ((Interpreter, Value) throws -> Text)?
@@ -17,7 +17,7 @@ public final class Loop {
   }
 
   func next(_ interpreter: Interpreter) throws -> Value? {
-    let value = ahead.isEmpty ? try values.next(interpreter) : ahead.removeFirst()
+    let value = try ahead.popFirst() ?? values.next(interpreter)
     guard let value else { return nil }
     index0 += 1
     before = current

@@ -1,7 +1,7 @@
 /// The methods of `str`.
 extension Interpreter {
   func stringMethod(_ name: String, _ text: Text) throws -> Method? {
-    try charge(text.bytes.count >> 5)
+    try charge(text.cost)
     return try cuttingMethod(name, text) ?? searchingMethod(name, text) ?? caseMethod(name, text)
       ?? layoutMethod(name, text) ?? unsupported(name)
   }
@@ -121,7 +121,7 @@ extension Interpreter {
       if index > 0 { try builder.append(separator) }
       try builder.append(piece)
     }
-    try charge(builder.count >> 6)
+    try charge(builder.count >> 4)
     return builder.text
   }
 

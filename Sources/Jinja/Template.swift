@@ -13,7 +13,7 @@ public struct Template: Sendable {
   /// What a rendering may cost, so that no template hangs or exhausts the memory.
   public struct Limits: Sendable {
     /// Expressions, elements and pieces of text gone through.
-    public var steps = 20_000_000
+    public var steps = 10_000_000
     public init() {}
   }
 

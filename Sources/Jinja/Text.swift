@@ -42,6 +42,8 @@ public struct Text: Sendable {
 
   public var string: String { String(decoding: bytes, as: UTF8.self) }
   var isEmpty: Bool { bytes.isEmpty }
+  /// The work of going through the text.
+  var cost: Int { bytes.count >> 4 }
   var isASCII: Bool { bytes.allSatisfy { $0 < 0x80 } }
 
   /// The same text with other bytes of the same number at the same places.
@@ -72,16 +74,28 @@ public struct Text: Sendable {
     return all
   }
 
+  /// The index of the first run that ends behind `offset`.
+  private func firstRun(endingBehind offset: Int) -> Int {
+    var (low, high) = (0, runs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if runs[middle].end > offset { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+
   /// The origin of the byte at `offset`.
   func origin(at offset: Int) -> Origin {
-    runs.first { $0.end > offset }.flatMap { $0.start <= offset ? $0.origin : nil } ?? .template
+    let index = firstRun(endingBehind: offset)
+    return index < runs.count && runs[index].start <= offset ? runs[index].origin : .template
   }
 
   /// The piece between two byte offsets, with what is known of its origin.
   func slice(_ range: Range<Int>) -> Text {
     if range == 0..<bytes.count { return self }
     var clipped: [Run] = []
-    for run in runs where run.start < range.upperBound && run.end > range.lowerBound {
+    for run in runs[firstRun(endingBehind: range.lowerBound)...] {
+      if run.start >= range.upperBound { break }
       clipped.append(
         Run(
           start: max(run.start, range.lowerBound) - range.lowerBound,

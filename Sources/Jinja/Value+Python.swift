@@ -117,6 +117,10 @@ extension Value: Hashable {
     switch self {
     case .string(let text): hasher.combine(text)
     case .tuple(let items): for value in items.values { value.hash(into: &hasher) }
+    case .namespace(let namespace): hasher.combine(ObjectIdentifier(namespace))
+    case .function(let function): hasher.combine(ObjectIdentifier(function))
+    case .generator(let generator): hasher.combine(ObjectIdentifier(generator))
+    case .range(let span): hasher.combine(span.count)
     default: if let number { hasher.combine(number.double) }
     }
   }

@@ -168,13 +168,24 @@ public final class Function {
 extension Value {
   var extent: Extent {
     switch self {
-    case .string(let text): Extent(depth: 0, weight: 1 + text.bytes.count >> 6)
+    case .string(let text): Extent(depth: 0, weight: 1 + text.cost)
     case .list(let items), .tuple(let items): items.extent
     case .dict(let mapping): mapping.extent
     case .view(let view): view.items.extent
     case .generator(let generator): Extent(depth: generator.depth, weight: 1)
     case .function(let function): Extent(depth: function.depth, weight: 1)
     default: Extent()
+    }
+  }
+
+  /// The work of going through the value itself, without what stands in its elements.
+  var cost: Int {
+    switch self {
+    case .string(let text): text.cost
+    case .list(let items), .tuple(let items): items.values.count
+    case .dict(let mapping): mapping.entries.count
+    case .view(let view): view.items.values.count
+    default: 0
     }
   }
 

@@ -1,10 +1,15 @@
 // OpenBLAS, loaded by hand: its choice of kernels is made in a library constructor from an environment
 // variable, and it does not know newer processors, on which it falls back to half the speed. Loading it
 // after that variable is set makes the right kernels be used without starting the program twice.
+#define _GNU_SOURCE
 #include "Kernels.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 typedef void (*sgemm_function)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
                                const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
@@ -48,4 +53,13 @@ void mmd_product(bool transpose_a, bool transpose_b, int m, int n, int k, float 
   enum { row_major = 101, plain = 111, transposed = 112 };
   sgemm(row_major, transpose_a ? transposed : plain, transpose_b ? transposed : plain, m, n, k, scale, a, a_stride, b,
         b_stride, keep, c, c_stride);
+}
+
+int mmd_allowed_cores(void) {
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return cores > 0 ? (int)cores : 1;
 }

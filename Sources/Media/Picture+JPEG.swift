@@ -22,10 +22,11 @@ extension Picture {
     try check(mmdist_jpeg_read_header(reader))
     let (width, height) = (mmdist_jpeg_width(reader), mmdist_jpeg_height(reader))
     try Picture.checkSize(width: width, height: height, at: place)
+    let orientation = Orientation(app1: Picture.app1Segments(of: reader))
     let stored = try Picture(width: width, height: height) {
       try check(mmdist_jpeg_read_pixels(reader, $0.baseAddress!))
     }
-    self = stored.turned(Orientation(app1: Picture.app1Segments(of: reader)))
+    self = stored.turned(orientation)
   }
 
   private static func app1Segments(of reader: OpaquePointer) -> [[UInt8]] {

@@ -31,6 +31,8 @@ public struct Picture: Equatable, Sendable {
 extension Picture {
   /// The most pixels a file may have, so that a small file cannot fill the memory; Pillow's limit.
   static let mostPixels = 178_956_970
+  /// The longest side a file may have, so that tables over a side stay small; libpng's limit.
+  static let longestSide = 1_000_000
 
   /// Decodes a JPEG or PNG file, told apart by its first bytes, and turns it upright as its EXIF orientation says.
   /// - Throws: `Fault(.badData)` when it is damaged, cut off, too large or another format; `place` names the source.
@@ -52,13 +54,14 @@ extension Picture {
 
   /// Refuses a picture that is too large before any memory is taken for it.
   static func checkSize(width: Int, height: Int, at place: String) throws {
-    let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
     guard width > 0, height > 0 else {
       throw Fault(.badData, "the picture has no pixels (\(width) × \(height))", at: place, "replace the file")
     }
-    guard !overflow, pixels <= mostPixels else {
+    guard max(width, height) <= longestSide, width * height <= mostPixels else {
       throw Fault(
-        .badData, "the picture is too large: \(width) × \(height) pixels, at most \(mostPixels) are read", at: place,
+        .badData,
+        "the picture is too large: \(width) × \(height) pixels; at most \(mostPixels) are read, \(longestSide) a side",
+        at: place,
         "scale the picture down")
     }
   }

@@ -64,11 +64,8 @@ struct ResampleWeights {
   /// The source pixels that output pixel `index` takes.
   func sources(_ index: Int) -> Range<Int> { starts[index]..<starts[index] + ranges[index].count }
 
-  /// The source pixels from the first to the last that any of these output pixels takes.
-  func sources(_ outputs: Range<Int>) -> Range<Int> {
-    sources(outputs.lowerBound).lowerBound..<sources(outputs.upperBound - 1).upperBound
-  }
-  var allSources: Range<Int> { sources(0..<count) }
+  /// The source pixels from the first to the last that any output pixel takes.
+  var allSources: Range<Int> { sources(0).lowerBound..<sources(count - 1).upperBound }
 
   /// The same weights for a source of which only the pixels `kept` are there.
   func counted(from kept: Range<Int>) -> ResampleWeights {

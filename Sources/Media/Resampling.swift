@@ -29,7 +29,7 @@ extension Picture {
     let length = 3 * columns.count
     let needed = down?.allSources ?? rows
     let rowPass = across.map(RowPass.init)
-    var columnPass = down.map { ColumnPass($0, length: length) }
+    let columnPass = down.map { ColumnPass($0, length: length) }
 
     return pixels.withUnsafeBufferPointer { source in
       Picture(width: columns.count, height: rows.count) { target in
@@ -39,11 +39,11 @@ extension Picture {
           let stored = ByteRows(start: source.baseAddress! + 3 * width * top, stride: 3 * width, count: count)
           let narrowed = rowPass?.resize(stored) ?? stored.dropping(3 * columns.lowerBound)
           for row in 0..<count {
-            if columnPass == nil {
+            if let columnPass {
+              columnPass.add(narrowed[row], at: top + row)
+            } else {
               (target.baseAddress! + (top + row - needed.lowerBound) * length)
                 .update(from: narrowed[row], count: length)
-            } else {
-              columnPass!.add(narrowed[row], at: top + row)
             }
           }
           top += count
@@ -76,71 +76,43 @@ private final class Scratch {
 /// Resizes rows, up to 16 at once, to the columns of `weights`.
 private struct RowPass {
   static let bandRows = Int(MMDIST_BAND_ROWS)
-  /// The most source columns in a band, so that a very wide picture needs no more memory.
-  private static let mostColumns = 1 << 19
 
   private let weights: ResampleWeights
-  /// Output columns that are made from one band.
-  private let groups: [Range<Int>]
+  /// The source columns that are needed.
+  private let sources: Range<Int>
   private let band: Scratch
   private let outputs: Scratch
   private let rows: Scratch
 
   init(_ weights: ResampleWeights) {
     self.weights = weights
-    var groups: [Range<Int>] = []
-    var widest = 0
-    var next = 0
-    while next < weights.count {
-      var end = next + 1
-      while end < weights.count, weights.sources(next..<end + 1).count <= Self.mostColumns { end += 1 }
-      let width = weights.sources(next..<end).count
-      if width <= Self.mostColumns { widest = max(widest, width) }
-      groups.append(next..<end)
-      next = end
-    }
-    self.groups = groups
-    band = Scratch(3 * Self.bandRows * widest)
+    sources = weights.allSources
+    band = Scratch(3 * Self.bandRows * sources.count)
     outputs = Scratch(3 * Self.bandRows * weights.count)
     rows = Scratch(3 * Self.bandRows * weights.count)
   }
 
   /// The resized rows; they are overwritten by the next call.
   func resize(_ source: ByteRows) -> ByteRows {
-    let pixel = 3 * Self.bandRows
-    let result = ByteRows(start: rows.start, stride: 3 * weights.count, count: source.count)
+    let needed = source.dropping(3 * sources.lowerBound)
+    let length = 3 * weights.count
+    mmdist_band_from_rows(needed.start, needed.stride, needed.count, 3 * sources.count, band.start)
     weights.weights.withUnsafeBufferPointer { values in
-      for group in groups {
-        let span = weights.sources(group)
-        if span.count > Self.mostColumns {
-          // One output pixel of a picture that is wider than any band: row by row.
-          let column = group.lowerBound
-          for row in 0..<source.count {
-            mmdist_weigh_row(
-              source[row] + 3 * span.lowerBound, values.baseAddress! + weights.ranges[column].lowerBound, span.count,
-              rows.start + row * result.stride + 3 * column)
-          }
-          continue
-        }
-        mmdist_band_from_rows(
-          source[0] + 3 * span.lowerBound, source.stride, source.count, 3 * span.count, band.start)
-        for column in group {
-          let taps = weights.sources(column)
-          mmdist_weigh_band(
-            band.start + pixel * (taps.lowerBound - span.lowerBound),
-            values.baseAddress! + weights.ranges[column].lowerBound, taps.count, outputs.start + pixel * column)
-        }
-        mmdist_rows_from_band(
-          outputs.start + pixel * group.lowerBound, 3 * group.count, rows.start + 3 * group.lowerBound, result.stride,
-          source.count)
+      for column in 0..<weights.count {
+        let taken = weights.sources(column)
+        mmdist_weigh_band(
+          band.start + 3 * Self.bandRows * (taken.lowerBound - sources.lowerBound),
+          values.baseAddress! + weights.ranges[column].lowerBound, taken.count,
+          outputs.start + 3 * Self.bandRows * column)
       }
     }
-    return result
+    mmdist_rows_from_band(outputs.start, length, rows.start, length, source.count)
+    return ByteRows(start: rows.start, stride: length, count: source.count)
   }
 }
 
 /// Resizes columns: takes source rows in order and adds each to the output rows that it counts in.
-private struct ColumnPass {
+private final class ColumnPass {
   private let weights: ResampleWeights
   private let length: Int
   private var sums: [Int32]
@@ -153,7 +125,7 @@ private struct ColumnPass {
     sums = [Int32](repeating: 1 << (MMDIST_WEIGHT_BITS - 1), count: weights.count * length)
   }
 
-  mutating func add(_ row: UnsafePointer<UInt8>, at position: Int) {
+  func add(_ row: UnsafePointer<UInt8>, at position: Int) {
     while first < weights.count, weights.sources(first).upperBound <= position { first += 1 }
     sums.withUnsafeMutableBufferPointer { sums in
       var output = first

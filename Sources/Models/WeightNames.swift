@@ -29,6 +29,14 @@ public struct WeightNames: Sendable {
     return name
   }
 
+  /// The name in the layout of the original LLaVA code.
+  public func llava(_ name: String) -> String {
+    for (prefix, replacement) in WeightNames.originalLayout where name.hasPrefix(prefix) {
+      return replacement + name.dropFirst(prefix.count)
+    }
+    return name
+  }
+
   /// Buffers that older versions saved beside the weights.
   public func isBuffer(_ name: String) -> Bool {
     name.hasSuffix(".position_ids") || name.hasSuffix("rotary_emb.inv_freq")
@@ -63,5 +71,11 @@ public struct WeightNames: Sendable {
     ("lm_head.", "language_model.lm_head."),
     ("model.vision_tower.", "vision_tower.vision_model."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
+  ]
+  private static let originalLayout = [
+    ("model.language_model.", "model."),
+    ("model.vision_tower.", "model.vision_tower.vision_tower.vision_model."),
+    ("model.multi_modal_projector.linear_1.", "model.mm_projector.0."),
+    ("model.multi_modal_projector.linear_2.", "model.mm_projector.2."),
   ]
 }

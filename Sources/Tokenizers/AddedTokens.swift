@@ -2,7 +2,8 @@ import Ground
 
 /// A token that is recognised in the text itself, before and beside the model.
 struct AddedToken: Sendable {
-  var content: String
+  /// UTF-8.
+  var content: [UInt8]
   var isSpecial: Bool
   /// Only where no letter, digit or other part of a word stands beside it.
   var singleWord: Bool
@@ -13,7 +14,7 @@ struct AddedToken: Sendable {
   var isNormalized: Bool
 
   init(_ section: Section) throws {
-    content = try section.string("content")
+    content = Array(try section.string("content").utf8)
     isSpecial = try section.bool("special")
     singleWord = try section.bool("single_word")
     stripsLeft = try section.bool("lstrip")
@@ -24,12 +25,12 @@ struct AddedToken: Sendable {
 
 /// All added tokens of a tokenizer, and finding them in text.
 struct AddedTokens: Sendable {
-  private(set) var ids: [String: Int] = [:]
+  private(set) var ids: [[UInt8]: Int] = [:]
   private(set) var tokens: [Int: AddedToken] = [:]
   /// What each token is decoded as where that is not its content: its normalised form.
-  private(set) var normalizedContents: [Int: String] = [:]
+  private(set) var normalizedContents: [Int: [UInt8]] = [:]
   /// The contents of all special tokens.
-  private(set) var specialContents: Set<String> = []
+  private(set) var specialContents: Set<[UInt8]> = []
   private let plain: TokenFinder
   private let normalized: TokenFinder
 
@@ -54,14 +55,13 @@ struct AddedTokens: Sendable {
       tokens[id] = token
       if token.isSpecial { specialContents.insert(token.content) }
       if token.isNormalized, !normalizers.isEmpty {
-        var text = TextPieces(Array(token.content.utf8))
+        var text = TextPieces(token.content)
         for normalizer in normalizers { try normalizer.apply(to: &text) }
-        let content = String(decoding: text.bytes, as: UTF8.self)
-        normalizedContents[id] = content == token.content ? nil : content
+        normalizedContents[id] = text.bytes == token.content ? nil : text.bytes
       }
     }
     let contents = tokens.mapValues(\.content).merging(normalizedContents) { $1 }
-    let byForm = Dictionary(grouping: contents.map { (text: Array($1.utf8), id: $0) }) { [tokens] candidate in
+    let byForm = Dictionary(grouping: contents.map { (text: $1, id: $0) }) { [tokens] candidate in
       tokens[candidate.id]!.isNormalized
     }
     plain = TokenFinder(byForm[false] ?? [])

@@ -31,15 +31,15 @@ struct BytePairEncoding: Sendable {
 
   static let metaspace: [UInt8] = Array("\u{2581}".utf8)
 
-  init(_ section: Section) throws {
+  /// - Parameter file: the file that `section` is the `model` of.
+  init(_ section: Section, of file: TokenizerFile) throws {
     guard try section.json["type"] == nil || section.type == "BPE" else {
       throw section.unsupported("the model '\(try section.type)'")
     }
     if let dropout = section.json["dropout"], !dropout.isNull, dropout.double != 0 {
       throw section.unsupported("dropout")
     }
-    guard let tokens = try section.section("vocab").json.object else { preconditionFailure("a section is an object") }
-    let vocabulary = try Vocabulary(tokens, at: "\(section.place).vocab")
+    let vocabulary = try Vocabulary(at: "\(section.place).vocab", file.forEachToken)
     self.vocabulary = vocabulary
     prefix = Array(try section.string("continuing_subword_prefix", default: nil)?.utf8 ?? "".utf8)
     suffix = Array(try section.string("end_of_word_suffix", default: nil)?.utf8 ?? "".utf8)
@@ -55,7 +55,7 @@ struct BytePairEncoding: Sendable {
     byteSymbols = symbols.count == 256 && prefix.isEmpty && suffix.isEmpty ? symbols : nil
 
     let reader = MergeReader(vocabulary: vocabulary, prefix: prefix, place: "\(section.place).merges")
-    let (merges, crossesMetaspace) = try reader.read(section.array("merges"))
+    let (merges, crossesMetaspace) = try reader.read(file)
     self.merges = merges
     cutsAtMetaspace =
       !crossesMetaspace && !ignoresMerges && prefix.isEmpty && suffix.isEmpty
@@ -178,59 +178,34 @@ struct BytePairEncoding: Sendable {
   }
 }
 
-/// Reads the `merges` of a model, which are `"a b"` or `["a", "b"]`.
+/// Reads the `merges` of a model.
 private struct MergeReader {
   let vocabulary: Vocabulary
   let prefix: [UInt8]
   let place: String
 
   /// - Returns: the table, and whether any merge joins a `▁` to something else on its left.
-  func read(_ list: [JSON]) throws -> (MergeTable, crossesMetaspace: Bool) {
-    var table = MergeTable(capacity: list.count)
+  func read(_ file: TokenizerFile) throws -> (MergeTable, crossesMetaspace: Bool) {
+    var table = MergeTable()
     var crosses = false
     var joined: [UInt8] = []
-    for (rank, merge) in list.enumerated() {
-      var left: Substring
-      var right: Substring
-      switch merge {
-      case .string(let text):
-        guard let space = text.utf8.firstIndex(of: UInt8(ascii: " ")) else { throw malformed(rank) }
-        left = text[..<space]
-        right = text[text.utf8.index(after: space)...]
-        guard !right.utf8.contains(UInt8(ascii: " ")) else { throw malformed(rank) }
-      case .array(let pair):
-        guard pair.count == 2, let first = pair[0].string, let second = pair[1].string else { throw malformed(rank) }
-        left = first[...]
-        right = second[...]
-      default: throw malformed(rank)
-      }
+    try file.forEachMerge { left, right, rank in
       joined.removeAll(keepingCapacity: true)
-      joined.append(contentsOf: left.utf8)
-      joined.append(contentsOf: right.utf8.dropFirst(prefix.count))
-      guard let leftID = left.withUTF8({ vocabulary.id($0) }) else { throw unknown(left, rank) }
-      guard let rightID = right.withUTF8({ vocabulary.id($0) }) else { throw unknown(right, rank) }
-      guard let result = vocabulary.id(joined) else {
-        throw unknown(Substring(String(decoding: joined, as: UTF8.self)), rank)
-      }
+      joined.append(contentsOf: left)
+      joined.append(contentsOf: right.dropFirst(prefix.count))
+      guard let leftID = left.withUnsafeBufferPointer(vocabulary.id) else { throw unknown(left, rank) }
+      guard let rightID = right.withUnsafeBufferPointer(vocabulary.id) else { throw unknown(right, rank) }
+      guard let result = vocabulary.id(joined) else { throw unknown(joined[...], rank) }
       table.append(leftID, rightID, result: result)
-      if right.utf8.starts(with: BytePairEncoding.metaspace), !left.utf8.ends(with: BytePairEncoding.metaspace) {
-        crosses = true
-      }
+      let mark = BytePairEncoding.metaspace
+      if right.starts(with: mark), !left.suffix(mark.count).elementsEqual(mark) { crosses = true }
     }
     return (table, crosses)
   }
 
-  private func malformed(_ rank: Int) -> Fault {
-    Fault(.badData, "not a merge of two tokens", at: "\(place)[\(rank)]", "correct the merge")
-  }
-
-  private func unknown(_ token: Substring, _ rank: Int) -> Fault {
+  private func unknown(_ token: ArraySlice<UInt8>, _ rank: Int) -> Fault {
     Fault(
-      .badData, "the merge names the token '\(token)', which is not in the vocabulary", at: "\(place)[\(rank)]",
-      "correct the merge or the vocabulary")
+      .badData, "a merge names the token '\(String(decoding: token, as: UTF8.self))', which is not in the vocabulary",
+      at: "\(place)[\(rank)]", "correct the merge or the vocabulary")
   }
-}
-
-extension Substring.UTF8View {
-  fileprivate func ends(with tail: [UInt8]) -> Bool { suffix(tail.count).elementsEqual(tail) }
 }

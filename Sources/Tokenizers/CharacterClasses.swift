@@ -1,7 +1,7 @@
 /// The classes of Unicode scalars that tokenizers speak of.
 ///
-/// The reference implementation has the tables of fixed Unicode versions. Scalars that were assigned
-/// later are in no class, so that they are cut the same way here.
+/// The reference implementation has tables of fixed Unicode versions. Scalars that were assigned later are
+/// in none of its classes, and a few have changed class since: so it is here.
 extension Unicode.Scalar {
   /// Whether the scalar was assigned in the given major version of Unicode or before.
   func isAssigned(by major: Int) -> Bool {
@@ -28,11 +28,11 @@ extension Unicode.Scalar {
     (48...57).contains(value) || (65...90).contains(value) || (97...122).contains(value)
   }
 
-  /// A number of any kind (Nd, Nl, No), in Unicode 16.
+  /// A number of any kind: Nd, Nl, No.
   var isNumeral: Bool {
     if value < 0x80 { return (48...57).contains(value) }
     switch properties.generalCategory {
-    case .decimalNumber, .letterNumber, .otherNumber: return isAssigned(by: 16)
+    case .decimalNumber, .letterNumber, .otherNumber: return true
     default: return false
     }
   }
@@ -44,23 +44,29 @@ extension Unicode.Scalar {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
       .finalPunctuation, .otherPunctuation:
       return isAssigned(by: 8)
-    default: return false
+    default: return value == 0x166D || value == 0x111C9
     }
   }
 
   /// A combining mark (M) of Unicode 9.
   var isCombiningMark: Bool {
     switch properties.generalCategory {
-    case .nonspacingMark, .spacingMark, .enclosingMark: isAssigned(by: 9)
-    default: false
+    case .nonspacingMark, .spacingMark, .enclosingMark: isAssigned(by: 9) && value != 0x111C9
+    default: value == 0x1CF2 || value == 0x1CF3
     }
   }
 
-  /// A control, format, unassigned or private-use scalar (C), tab and line ends excepted.
+  /// A mark that takes no space of its own (Mn) of Unicode 8.
+  var isNonspacingMark: Bool {
+    guard properties.generalCategory == .nonspacingMark else { return value == 0x1734 || value == 0x1171E }
+    return isAssigned(by: 8) && ![0x1885, 0x1886, 0xA9BD, 0x111C9].contains(value)
+  }
+
+  /// A control, format or private-use scalar (C) of Unicode 8, tab and line ends excepted.
   var isControl: Bool {
     if self == "\t" || self == "\n" || self == "\r" { return false }
     switch properties.generalCategory {
-    case .control, .format, .privateUse, .surrogate: return true
+    case .control, .format, .privateUse, .surrogate: return isAssigned(by: 8)
     default: return false
     }
   }

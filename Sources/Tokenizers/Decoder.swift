@@ -47,6 +47,27 @@ struct Decoder: Sendable {
         if isJoined { textSteps.append(try Decoder.read(step)) } else { tokenSteps.append(try Decoder.read(step)) }
       }
     }
+    try checkGrowth(at: section.place)
+  }
+
+  /// How many times longer all replacements together may make a token.
+  private static let growthLimit = 4096
+
+  /// - Throws: `Fault(.badConfiguration)` when the replacements could make text grow without end.
+  private func checkGrowth(at place: String) throws {
+    var growth = 1
+    for case .replace(let pattern, let content) in tokenSteps + textSteps {
+      if case .literal(let literal) = pattern {
+        growth *= max(1, (content.count + literal.count - 1) / literal.count)
+      } else {
+        growth *= content.count + 1
+      }
+      guard growth <= Decoder.growthLimit else {
+        throw Fault(
+          .badConfiguration, "the replacements of the decoder make text grow without end", at: place,
+          "use a tokenizer that does not do so")
+      }
+    }
   }
 
   private static func flatten(_ section: Section) throws -> [Section] {

@@ -5,26 +5,29 @@ struct MergeTable: Sendable {
 
   /// By rank: the id of the joined token.
   private(set) var results: [Int32] = []
-  private var keys: [UInt64]
-  private var ranks: [UInt32]
+  private var keys = [UInt64](repeating: .max, count: 16)
+  private var ranks = [UInt32](repeating: MergeTable.none, count: 16)
   private let seed = Hashing.seed
-
-  /// An empty table with room for `count` pairs.
-  init(capacity count: Int) {
-    var slotCount = 16
-    while slotCount < count * 2 { slotCount *= 2 }
-    keys = [UInt64](repeating: .max, count: slotCount)
-    ranks = [UInt32](repeating: MergeTable.none, count: slotCount)
-    results.reserveCapacity(count)
-  }
 
   /// Adds a pair with the next rank; a pair that is there already gets the new rank.
   mutating func append(_ left: Int32, _ right: Int32, result: Int32) {
+    if results.count * 2 >= keys.count { grow() }
     let key = MergeTable.key(left, right)
     let slot = self.slot(of: key)
     keys[slot] = key
     ranks[slot] = UInt32(results.count)
     results.append(result)
+  }
+
+  private mutating func grow() {
+    let (oldKeys, oldRanks) = (keys, ranks)
+    keys = [UInt64](repeating: .max, count: oldKeys.count * 2)
+    ranks = [UInt32](repeating: MergeTable.none, count: oldKeys.count * 2)
+    for (key, rank) in zip(oldKeys, oldRanks) where key != .max {
+      let slot = self.slot(of: key)
+      keys[slot] = key
+      ranks[slot] = rank
+    }
   }
 
   /// The rank of the pair, the lower the sooner joined; ``none`` when it is not joined.

@@ -43,7 +43,7 @@ enum Normalizer: Sendable {
     if try section.bool("handle_chinese_chars") { steps.append(.spaceIdeographs) }
     if try section.bool("strip_accents", default: lowercase) {
       steps.append(.form(.decomposed))
-      steps.append(.remove { $0.isCombiningMark && $0.properties.generalCategory == .nonspacingMark })
+      steps.append(.remove(\.isNonspacingMark))
     }
     if lowercase { steps.append(.lowercase) }
     return steps
@@ -51,17 +51,17 @@ enum Normalizer: Sendable {
 
   func apply(to text: inout TextPieces) throws {
     switch self {
-    case .form(let form): apply(form, to: &text)
-    case .lowercase: lowercase(&text)
-    case .strip(let left, let right): strip(&text, left: left, right: right)
+    case .form(let form): try apply(form, to: &text)
+    case .lowercase: try lowercase(&text)
+    case .strip(let left, let right): try strip(&text, left: left, right: right)
     case .remove(let belongs):
-      text.rewriteScalars { scalar, place, draft in if !belongs(scalar) { draft.keep(place) } }
+      try text.rewriteScalars { scalar, place, draft in if !belongs(scalar) { draft.keep(place) } }
     case .map(let map):
-      text.rewriteScalars { scalar, place, draft in
+      try text.rewriteScalars { scalar, place, draft in
         draft.append(UTF8.encode(map(scalar))!, inPlaceOf: place.lowerBound)
       }
     case .spaceIdeographs:
-      text.rewriteScalars { scalar, place, draft in
+      try text.rewriteScalars { scalar, place, draft in
         if scalar.isIdeograph {
           // The space in front stands for the ideograph, what follows for nothing else.
           draft.append(CollectionOfOne(UInt8(ascii: " ")), inPlaceOf: place.lowerBound)
@@ -73,17 +73,17 @@ enum Normalizer: Sendable {
       }
     case .replace(let pattern, let content): try replace(&text, pattern, content)
     case .prepend(let prefix):
-      text.rewrite { _, piece, draft in
+      try text.rewrite { _, piece, draft in
         if !piece.range.isEmpty { draft.append(prefix, inPlaceOf: piece.range.lowerBound) }
         draft.keep(piece.range)
       }
-    case .bytes: PreTokenizer.writeBytes(&text)
+    case .bytes: try PreTokenizer.writeBytes(&text)
     }
   }
 
-  private func apply(_ form: NormalForm, to text: inout TextPieces) {
+  private func apply(_ form: NormalForm, to text: inout TextPieces) throws {
     guard text.contains(form.mayChange) else { return }
-    text.rewrite { old, piece, draft in
+    try text.rewrite { old, piece, draft in
       guard form.mayChange(old, piece.range) else { return draft.keep(piece.range) }
       var scalars: [Unicode.Scalar] = []
       var places: [Range<Int>] = []
@@ -106,21 +106,20 @@ enum Normalizer: Sendable {
     }
   }
 
-  private func lowercase(_ text: inout TextPieces) {
-    text.rewriteScalars { scalar, place, draft in
+  private func lowercase(_ text: inout TextPieces) throws {
+    try text.rewriteScalars { scalar, place, draft in
       if scalar.value < 0x80 {
         let byte = UInt8(scalar.value)
         let lower = (65...90).contains(byte) ? byte + 32 : byte
         draft.append(CollectionOfOne(lower), inPlaceOf: place.lowerBound)
       } else {
-        let lower = scalar.isAssigned(by: 16) ? scalar.properties.lowercaseMapping : String(scalar)
-        draft.append(lower.utf8, inPlaceOf: place.lowerBound)
+        draft.append(scalar.properties.lowercaseMapping.utf8, inPlaceOf: place.lowerBound)
       }
     }
   }
 
-  private func strip(_ text: inout TextPieces, left: Bool, right: Bool) {
-    text.rewrite { old, piece, draft in
+  private func strip(_ text: inout TextPieces, left: Bool, right: Bool) throws {
+    try text.rewrite { old, piece, draft in
       var (start, end) = (piece.range.lowerBound, piece.range.upperBound)
       while left, start < end {
         let (value, length) = UTF8Text.scalar(old, at: start)
@@ -156,8 +155,8 @@ enum Normalizer: Sendable {
 
 extension TextPieces {
   /// Writes every scalar of the pieces that are not tokens yet anew.
-  fileprivate mutating func rewriteScalars(_ write: (Unicode.Scalar, Range<Int>, inout Draft) -> Void) {
-    rewrite { old, piece, draft in
+  fileprivate mutating func rewriteScalars(_ write: (Unicode.Scalar, Range<Int>, inout Draft) -> Void) throws {
+    try rewrite { old, piece, draft in
       UTF8Text.forEachScalar(old, in: piece.range) { scalar, place in write(scalar, place, &draft) }
     }
   }

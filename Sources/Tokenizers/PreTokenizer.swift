@@ -61,24 +61,24 @@ enum PreTokenizer: Sendable {
     case .metaspace(let metaspace):
       try metaspace.apply(to: &text)
     case .byteLevel(let addPrefixSpace, let splitting, let writes):
-      if addPrefixSpace { prefixSpace(&text) }
+      if addPrefixSpace { try prefixSpace(&text) }
       if let splitting { try text.split { try splitting.cut($0, $1, into: &$2) } }
-      if writes { PreTokenizer.writeBytes(&text) }
+      if writes { try PreTokenizer.writeBytes(&text) }
     }
   }
 
-  private func prefixSpace(_ text: inout TextPieces) {
+  private func prefixSpace(_ text: inout TextPieces) throws {
     let space = UInt8(ascii: " ")
     guard text.contains({ $0[$1.lowerBound] != space }) else { return }
-    text.rewrite { old, piece, draft in
+    try text.rewrite { old, piece, draft in
       if old[piece.range.lowerBound] != space { draft.append([space], inPlaceOf: piece.range.lowerBound) }
       draft.keep(piece.range)
     }
   }
 
   /// Writes every byte in the byte alphabet.
-  static func writeBytes(_ text: inout TextPieces) {
-    text.rewrite { old, piece, draft in
+  static func writeBytes(_ text: inout TextPieces) throws {
+    try text.rewrite { old, piece, draft in
       for index in piece.range { draft.append(ByteAlphabet.encoded[Int(old[index])], inPlaceOf: index) }
     }
   }
@@ -111,7 +111,7 @@ struct Metaspace: Sendable {
 
   func apply(to text: inout TextPieces) throws {
     let space = UInt8(ascii: " ")
-    text.rewrite { old, piece, draft in
+    try text.rewrite { old, piece, draft in
       let range = piece.range
       let isMarked = old[range.lowerBound] == space || UTF8Text.has(mark, old, in: range)
       if !isMarked, scheme == .always || scheme == .first && piece.origin == 0 {

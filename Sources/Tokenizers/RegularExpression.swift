@@ -12,8 +12,25 @@ final class RegularExpression: @unchecked Sendable {
 
   private static let libraryIsReady: Bool = {
     var encoding: OnigEncoding? = oniguruma_utf8()
-    return onig_initialize(&encoding, 1) == ONIG_NORMAL
+    return onig_initialize(&encoding, 1) == ONIG_NORMAL && defineCategories()
   }()
+
+  /// Gives the library the general categories of Unicode 16, so that `\p{L}` and its like do not depend on the
+  /// version of the library.
+  ///
+  /// The library keeps the tables for the life of the process.
+  private static func defineCategories() -> Bool {
+    for (name, ranges) in UnicodeCategories.ranges(of: 16) {
+      let table = UnsafeMutablePointer<OnigCodePoint>.allocate(capacity: ranges.count * 2 + 1)
+      table[0] = OnigCodePoint(ranges.count)
+      for (index, range) in ranges.enumerated() {
+        table[2 * index + 1] = OnigCodePoint(range.lowerBound)
+        table[2 * index + 2] = OnigCodePoint(range.upperBound)
+      }
+      if onig_unicode_define_user_property(name, table) != ONIG_NORMAL { return false }
+    }
+    return true
+  }
 
   let pattern: String
   private let compiled: OnigRegex
@@ -74,7 +91,12 @@ final class RegularExpression: @unchecked Sendable {
           .badData, "the pattern of the tokenizer gives up on this text, \(RegularExpression.message(for: found)): \(pattern)",
           "shorten the text, or use a tokenizer with a simpler pattern")
       }
-      let match = Int(region.pointee.beg[0])..<Int(region.pointee.end[0])
+      let (first, last) = (Int(region.pointee.beg[0]), Int(region.pointee.end[0]))
+      // `\K` in a look-around can move the beginning out of the match.
+      guard first >= position, first <= last else {
+        throw Fault(.badData, "the pattern of the tokenizer matches backwards: \(pattern)", "correct the pattern")
+      }
+      let match = first..<last
       if match.isEmpty, match.upperBound == lastEnd {
         position += position < text.count ? UTF8Text.length(of: text[position]) : 1
         continue

@@ -1,3 +1,5 @@
+import Ground
+
 /// A text on its way to tokens: cut into pieces, and rewritten while it is known where every byte came from.
 struct TextPieces {
   /// A part of the text, which is either an added token already or still to be tokenised.
@@ -21,9 +23,12 @@ struct TextPieces {
   /// For every byte what it stands for; nil while the text is the original one.
   private(set) var origins: [Origin]?
   private(set) var pieces: [Piece]
+  /// Bytes that normalisers may make of the text: a hostile file must not make it grow without end.
+  private let limit: Int
 
   init(_ text: [UInt8]) {
     bytes = text
+    limit = min(max(text.count * 64, 1 << 20), Int(Int32.max) - 1)
     pieces = text.isEmpty ? [] : [Piece(range: 0..<text.count, origin: 0)]
   }
 
@@ -106,6 +111,11 @@ extension TextPieces {
     fileprivate var origins: [Origin] = []
     fileprivate let oldBytes: [UInt8]
     fileprivate let oldOrigins: [Origin]
+    fileprivate let limit: Int
+    /// Whether something was left out because the limit was reached.
+    fileprivate var isOverfull = false
+
+    private func hasRoom(for count: Int) -> Bool { bytes.count <= limit && count <= limit }
 
     /// Copies a range of the old text.
     mutating func keep(_ range: Range<Int>) {
@@ -115,12 +125,14 @@ extension TextPieces {
 
     /// Writes new text that stands for what the old byte at `index` stood for.
     mutating func append(_ text: some Collection<UInt8>, inPlaceOf index: Int) {
+      guard hasRoom(for: text.count) else { return isOverfull = true }
       bytes.append(contentsOf: text)
       origins.append(contentsOf: repeatElement(oldOrigins[index], count: text.count))
     }
 
     /// Writes new text that stands for nothing at `position` of the original text.
     mutating func append(_ text: some Collection<UInt8>, at position: Int) {
+      guard hasRoom(for: text.count) else { return isOverfull = true }
       bytes.append(contentsOf: text)
       let origin = Origin(start: Int32(position), end: Int32(position))
       origins.append(contentsOf: repeatElement(origin, count: text.count))
@@ -128,8 +140,9 @@ extension TextPieces {
   }
 
   /// Writes every piece that is not a token yet anew; `write` appends to the draft what becomes of the piece.
-  mutating func rewrite(_ write: (UnsafeBufferPointer<UInt8>, Piece, inout Draft) throws -> Void) rethrows {
-    var draft = Draft(oldBytes: bytes, oldOrigins: originOfEveryByte())
+  /// - Throws: `Fault(.badData)` when the text grows to more than 64 times its size.
+  mutating func rewrite(_ write: (UnsafeBufferPointer<UInt8>, Piece, inout Draft) throws -> Void) throws {
+    var draft = Draft(oldBytes: bytes, oldOrigins: originOfEveryByte(), limit: limit)
     draft.bytes.reserveCapacity(bytes.count + bytes.count / 4)
     draft.origins.reserveCapacity(bytes.count + bytes.count / 4)
     var written: [Piece] = []
@@ -146,6 +159,10 @@ extension TextPieces {
         written.append(piece)
       }
     }
+    guard !draft.isOverfull else {
+      throw Fault(
+        .badData, "the normalizer makes more than \(limit) bytes of the text", "use a tokenizer that does not do so")
+    }
     bytes = draft.bytes
     origins = draft.origins
     pieces = written
@@ -157,7 +174,4 @@ extension TextPieces {
       try pieces.contains { try $0.token == nil && condition(text, $0.range) }
     }
   }
-
-  /// Sets the pieces that have become empty aside.
-  mutating func dropEmptyPieces() { pieces.removeAll { $0.range.isEmpty } }
 }

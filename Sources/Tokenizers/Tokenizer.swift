@@ -17,7 +17,7 @@ public final class Tokenizer: Sendable {
   }
 
   let decoder: Decoder
-  private let model: BytePairEncoding
+  let model: BytePairEncoding
   private let added: AddedTokens
   private let normalizers: [Normalizer]
   private let preTokenizers: [PreTokenizer]
@@ -34,7 +34,8 @@ public final class Tokenizer: Sendable {
   /// - Throws: `Fault(.badConfiguration)` that names what is not supported, `.badData` for a damaged
   ///   vocabulary, `.missingInput` when there is no such file.
   public init(contentsOf path: String) throws {
-    let file = try Section(JSON(contentsOf: path), at: path)
+    let source = try TokenizerFile(contentsOf: path)
+    let file = try Section(source.rest, at: path)
     if let version = try file.string("version", default: nil), version != "1.0" {
       throw file.unsupported("version '\(version)' of tokenizer.json")
     }
@@ -42,7 +43,7 @@ public final class Tokenizer: Sendable {
       guard let json = file.json[key], !json.isNull else { return [] }
       return try read(Section(json, at: "\(path): \(key)"))
     }
-    model = try BytePairEncoding(Section(file.json["model"] ?? .null, at: "\(path): model"))
+    model = try BytePairEncoding(Section(file.json["model"] ?? .null, at: "\(path): model"), of: source)
     normalizers = try steps("normalizer", Normalizer.read)
     var preTokenizers = try steps("pre_tokenizer", PreTokenizer.read)
     postProcessors = try steps("post_processor", PostProcessor.read)
@@ -157,7 +158,7 @@ public final class Tokenizer: Sendable {
   func decodable(_ id: Int, skipSpecialTokens: Bool) -> [UInt8]? {
     if let token = added.tokens[id] {
       let content = added.normalizedContents[id] ?? token.content
-      return skipSpecialTokens && added.specialContents.contains(content) ? nil : Array(content.utf8)
+      return skipSpecialTokens && added.specialContents.contains(content) ? nil : content
     }
     guard let token = model.vocabulary.token(id) else { return nil }
     return Array(token)
@@ -166,19 +167,25 @@ public final class Tokenizer: Sendable {
   // MARK: Vocabulary
 
   /// The id of a token of the model or an added one.
-  public func id(of token: String) -> Int? { added.ids[token] ?? model.vocabulary.id(token).map(Int.init) }
+  public func id(of token: String) -> Int? { added.ids[Array(token.utf8)] ?? model.vocabulary.id(token).map(Int.init) }
 
   /// The token with an id, as the vocabulary writes it.
   public func token(of id: Int) -> String? {
-    added.tokens[id]?.content ?? model.vocabulary.token(id).map { String(decoding: $0, as: UTF8.self) }
+    (added.tokens[id]?.content[...] ?? model.vocabulary.token(id)).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// The highest id of all tokens, added ones too, + 1.
   public var vocabularySize: Int { max(model.vocabulary.idEnd, added.idEnd) }
 
   /// The tokens that are recognised in the text itself, with their ids.
-  public var addedTokens: [String: Int] { added.ids }
+  public var addedTokens: [String: Int] { names { _ in true } }
 
   /// Those of ``addedTokens`` that decoding can leave out.
-  public var specialTokens: [String: Int] { added.ids.filter { added.tokens[$0.value]?.isSpecial == true } }
+  public var specialTokens: [String: Int] { names(where: \.isSpecial) }
+
+  private func names(where belongs: (AddedToken) -> Bool) -> [String: Int] {
+    let chosen = added.tokens.filter { belongs($0.value) }.sorted { $0.key < $1.key }
+    return Dictionary(
+      chosen.map { (String(decoding: $0.value.content, as: UTF8.self), $0.key) }, uniquingKeysWith: { first, _ in first })
+  }
 }

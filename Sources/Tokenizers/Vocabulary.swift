@@ -1,5 +1,4 @@
 import Ground
-import OrderedCollections
 
 /// The tokens of a model: text to id and back. Ids may have gaps.
 struct Vocabulary: Sendable {
@@ -7,7 +6,7 @@ struct Vocabulary: Sendable {
   static let idLimit = 1 << 24
 
   /// How many tokens there are.
-  let count: Int
+  private(set) var count = 0
   /// The UTF-8 of all tokens, one after the other.
   private var text: [UInt8] = []
   /// By id: where the token begins in `text`, and its length; −1 where no token has that id.
@@ -20,44 +19,59 @@ struct Vocabulary: Sendable {
   /// The highest id + 1.
   var idEnd: Int { starts.count }
 
+  /// Reads the tokens of a file, which come one by one with their ids; of a token that comes twice the last id counts.
   /// - Throws: `Fault(.badData)` for ids that are no ids, or that two tokens have.
-  init(_ tokens: OrderedDictionary<String, JSON>, at place: String) throws {
-    count = tokens.count
+  init(at place: String, _ forEachToken: (([UInt8], Int) throws -> Void) throws -> Void) throws {
+    var (text, starts, lengths, ids): ([UInt8], [Int32], [Int32], [Int]) = ([], [], [], [])
     var highest = -1
-    for (token, value) in tokens.elements {
-      guard let id = value.integer, (0..<Vocabulary.idLimit).contains(id) else {
+    try forEachToken { token, id in
+      guard (0..<Vocabulary.idLimit).contains(id) else {
         throw Fault(
-          .badData, "the id of token '\(token)' is not a number from 0 to \(Vocabulary.idLimit - 1)", at: place,
-          "correct the vocabulary")
+          .badData, "the id of token '\(String(decoding: token, as: UTF8.self))' is not a number from 0 to "
+            + "\(Vocabulary.idLimit - 1)", at: place, "correct the vocabulary")
       }
       highest = max(highest, id)
+      starts.append(Int32(truncatingIfNeeded: text.count))
+      text.append(contentsOf: token)
+      lengths.append(Int32(truncatingIfNeeded: token.count))
+      ids.append(id)
     }
-    starts = [Int32](repeating: -1, count: highest + 1)
-    lengths = [Int32](repeating: -1, count: highest + 1)
+    guard text.count < Int(Int32.max) else {
+      throw Fault(.badData, "a vocabulary of \(text.count) bytes", at: place, "correct the vocabulary")
+    }
+    self.text = text
+    self.starts = [Int32](repeating: -1, count: highest + 1)
+    self.lengths = [Int32](repeating: -1, count: highest + 1)
     var slotCount = 16
-    while slotCount < tokens.count * 2 { slotCount *= 2 }
+    while slotCount < ids.count * 2 { slotCount *= 2 }
     slots = [Int32](repeating: -1, count: slotCount)
 
-    for (token, value) in tokens.elements {
-      let id = value.integer!
-      guard lengths[id] < 0 else {
-        let other = String(decoding: self.token(id) ?? [], as: UTF8.self)
+    for (index, id) in ids.enumerated() {
+      let range = Int(starts[index])..<Int(starts[index]) + Int(lengths[index])
+      guard self.lengths[id] < 0 else {
+        let names = [token(id) ?? [], text[range]].map { String(decoding: $0, as: UTF8.self) }
         throw Fault(
-          .badData, "tokens '\(other)' and '\(token)' have the same id \(id)", at: place, "correct the vocabulary")
+          .badData, "tokens '\(names[0])' and '\(names[1])' have the same id \(id)", at: place,
+          "correct the vocabulary")
       }
-      starts[id] = Int32(text.count)
-      text.append(contentsOf: token.utf8)
-      lengths[id] = Int32(text.count) - starts[id]
-    }
-    text.withUnsafeBufferPointer { text in
-      for id in starts.indices where lengths[id] >= 0 {
-        let bytes = UnsafeBufferPointer(rebasing: text[Int(starts[id])..<Int(starts[id] + lengths[id])])
-        var slot = Int(truncatingIfNeeded: Hashing.hash(bytes, seed: seed)) & (slotCount - 1)
-        while slots[slot] >= 0 { slot = (slot + 1) & (slotCount - 1) }
-        slots[slot] = Int32(id)
-      }
+      let known = text.withUnsafeBufferPointer { self.id(UnsafeBufferPointer(rebasing: $0[range])) }
+      self.starts[id] = starts[index]
+      self.lengths[id] = lengths[index]
+      if let known { forget(known) } else { count += 1 }
+      insert(Int32(id))
     }
   }
+
+  /// Puts an id in its slot.
+  private mutating func insert(_ id: Int32) {
+    let mask = slots.count - 1
+    var slot = withToken(Int(id)) { Int(truncatingIfNeeded: Hashing.hash($0, seed: seed)) } & mask
+    while slots[slot] >= 0, lengths[Int(slots[slot])] >= 0 { slot = (slot + 1) & mask }
+    slots[slot] = id
+  }
+
+  /// Takes the token away from an id; its slot is used again by the same text, which follows.
+  private mutating func forget(_ id: Int32) { lengths[Int(id)] = -1 }
 
   /// The UTF-8 of a token.
   func token(_ id: Int) -> ArraySlice<UInt8>? {

@@ -1,4 +1,5 @@
 import Adapters
+import Batching
 import Datasets
 import Foundation
 import Ground

@@ -56,8 +56,8 @@ final class BatchTests: XCTestCase {
     let plan = BatchPlan(globalBatch: 10, microBatch: 4)
     XCTAssertEqual(plan.microBatches, 3)
     XCTAssertEqual((0..<3).map(plan.samples(ofMicroBatch:)), [0..<4, 4..<8, 8..<10])
-    XCTAssertEqual((0..<2).map { plan.microBatches(ofRank: $0, of: 2) }, [0..<2, 2..<3])
-    XCTAssertEqual((0..<5).map { plan.microBatches(ofRank: $0, of: 5) }, [0..<1, 1..<2, 2..<3, 3..<3, 3..<3])
+    XCTAssertEqual((0..<2).map { plan.microBatches(ofRank: $0, of: 2) }, [0..<1, 1..<3])
+    XCTAssertEqual((0..<5).map { plan.microBatches(ofRank: $0, of: 5) }, [0..<0, 0..<1, 1..<1, 1..<2, 2..<3])
     XCTAssertEqual(BatchPlan(globalBatch: 4, microBatch: 9).samples(ofMicroBatch: 0), 0..<4)
   }
 }

@@ -56,9 +56,11 @@ final class LoaderTests: XCTestCase {
   }
 
   func testRanksAndResume() throws {
-    XCTAssertEqual(try drain(loader(Maker(), steps: 3..<5, rank: 1, of: 2)), [[3, 2, 14], [4, 2, 19]])
-    XCTAssertEqual(try drain(loader(Maker(), steps: 3..<4, rank: 0, of: 2)), [[3, 0, 10, 11], [3, 1, 12, 13]])
-    XCTAssertEqual(try drain(loader(Maker(), steps: 3..<5, rank: 3, of: 4)), [])
+    XCTAssertEqual(
+      try drain(loader(Maker(), steps: 3..<5, rank: 1, of: 2)),
+      [[3, 1, 12, 13], [3, 2, 14], [4, 1, 17, 18], [4, 2, 19]])
+    XCTAssertEqual(try drain(loader(Maker(), steps: 3..<4, rank: 0, of: 2)), [[3, 0, 10, 11]])
+    XCTAssertEqual(try drain(loader(Maker(), steps: 3..<5, rank: 0, of: 4)), [])
     XCTAssertEqual(try drain(loader(Maker(), steps: 3..<3)), [])
   }
 

@@ -25,7 +25,8 @@ mmdist_jpeg_outcome mmdist_jpeg_read_header(mmdist_jpeg_reader *_Nonnull reader)
 size_t mmdist_jpeg_width(const mmdist_jpeg_reader *_Nonnull reader);
 size_t mmdist_jpeg_height(const mmdist_jpeg_reader *_Nonnull reader);
 
-/// The `index`th APP1 segment (EXIF or XMP), its length in `count`; NULL after the last.
+/// The `index`th APP1 segment (EXIF or XMP), its length in `count`; NULL after the last,
+/// and after the pixels were read.
 const uint8_t *_Nullable mmdist_jpeg_app1(const mmdist_jpeg_reader *_Nonnull reader, size_t index,
                                           size_t *_Nonnull count);
 

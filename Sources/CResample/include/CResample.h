@@ -22,9 +22,6 @@ void mmdist_rows_from_band(const uint8_t *_Nonnull band, size_t length, uint8_t 
 void mmdist_weigh_band(const uint8_t *_Nonnull band, const int32_t *_Nonnull weights, size_t taps,
                        uint8_t *_Nonnull out);
 
-/// The same for one row of interleaved RGB; `out` is 3 bytes.
-void mmdist_weigh_row(const uint8_t *_Nonnull row, const int32_t *_Nonnull weights, size_t taps, uint8_t *_Nonnull out);
-
 /// sums[i] += weight * row[i].
 void mmdist_add_weighted(int32_t *_Nonnull sums, const uint8_t *_Nonnull row, int32_t weight, size_t length);
 

@@ -21,6 +21,9 @@ void mmd_product(bool transpose_a, bool transpose_b, int m, int n, int k, float 
                  const float *_Nonnull a, int a_stride, const float *_Nonnull b, int b_stride, float keep,
                  float *_Nonnull c, int c_stride);
 
+/// How many cores the launcher and the system let this process run on.
+int mmd_allowed_cores(void);
+
 // --- conversions ------------------------------------------------------------------------------
 
 void mmd_bf16_to_f32(const uint16_t *_Nonnull x, float *_Nonnull y, size_t count);

@@ -22,6 +22,8 @@ public final class CPUBackend: Backend {
     "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), OpenBLAS \(String(cString: mmd_blas_core()))"
   }
   public var peakMemory: Int { pool.peak }
+  /// How many cores the launcher and the system let this process run on.
+  public static var allowedCores: Int { Int(mmd_allowed_cores()) }
 
   public func empty(_ shape: [Int], _ dtype: DType) -> Tensor {
     Tensor(storage: pool.storage(shape.reduce(1, *) * dtype.size), shape: shape, dtype: dtype)

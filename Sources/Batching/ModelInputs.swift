@@ -1,0 +1,43 @@
+import Datasets
+import Ground
+import Media
+import Models
+import Tokenizers
+
+/// What turns a model folder's kind of records into its inputs: tokenizer, chat template, image processor.
+public struct ModelInputs: Sendable {
+  public let tokenizer: Tokenizer
+  public let template: ChatTemplate
+  public let processor: Processor
+
+  /// - Throws: `Fault` for files that are missing, damaged, or do not fit the model.
+  public init(_ folder: ModelFolder, _ model: MultimodalModel, maxLength: Int) throws {
+    tokenizer = try Tokenizer(contentsOf: folder.path + "/tokenizer.json")
+    template = try ChatTemplate(modelFolder: folder.path)
+    guard tokenizer.vocabularySize <= model.language.vocabularySize else {
+      throw Fault(
+        .badConfiguration,
+        "the tokenizer has \(tokenizer.vocabularySize) tokens, the model only \(model.language.vocabularySize)",
+        at: folder.path, "use the tokenizer and weights of one model")
+    }
+    var vision: Processor.Vision?
+    if let eyes = model.eyes {
+      let images = try ImageProcessor(modelFolder: folder.path)
+      guard images.height == eyes.imageSize, images.width == eyes.imageSize else {
+        throw Fault(
+          .badConfiguration,
+          "the image processor makes \(images.height)×\(images.width), the vision encoder takes \(eyes.imageSize)×\(eyes.imageSize)",
+          at: folder.path, "use the processor files of this model")
+      }
+      guard let token = tokenizer.token(of: eyes.imageTokenID) else {
+        throw Fault(
+          .badConfiguration, "the tokenizer has no token \(eyes.imageTokenID), the model's image token",
+          at: folder.path, "use the tokenizer of this model")
+      }
+      vision = Processor.Vision(
+        processor: images, token: token, tokenID: eyes.imageTokenID, tokensPerImage: eyes.rowsPerImage)
+    }
+    let longest = min(maxLength, model.language.longestSequence ?? .max)
+    processor = Processor(tokenizer: tokenizer, template: template, vision: vision, maxLength: longest)
+  }
+}

@@ -1,0 +1,131 @@
+import Ground
+import Jinja
+
+/// The text of a conversation and which of it a model learns to say.
+public struct TrainingText: Equatable, Sendable {
+  public let text: String
+  /// The supervised pieces in UTF-8 offsets: sorted, disjoint, not empty.
+  public let supervised: [Range<Int>]
+}
+
+extension ChatTemplate {
+  /// Renders a conversation and finds what is supervised: what `{% generation %}` encloses; in templates without it,
+  /// each assistant's turn from the end of the generation prompt through the end-of-turn token.
+  ///
+  /// `endTokens` are the texts of special tokens; the first of them that follows the content of a turn ends it. Where
+  /// none follows before the next turn, the content does.
+  /// - Throws: as ``render(_:addGenerationPrompt:)``.
+  public func renderForTraining(_ messages: [ChatMessage], endTokens: Set<String>) throws -> TrainingText {
+    let whole = try rendering(messages, addGenerationPrompt: false)
+    if template.marksGeneration { return TrainingText(text: whole.text, supervised: whole.generated) }
+    let turns = Turns(self, messages, whole, endTokens)
+    var supervised: [Range<Int>] = []
+    for index in messages.indices where messages[index].role == "assistant" {
+      guard let span = turns.supervisedSpan(of: index) else { continue }
+      let start = max(span.lowerBound, supervised.last?.upperBound ?? 0)
+      if start < span.upperBound { supervised.append(start..<span.upperBound) }
+    }
+    return TrainingText(text: whole.text, supervised: supervised)
+  }
+}
+
+/// Where the turns of a conversation stand in its rendering. Offsets count UTF-8 bytes.
+private struct Turns {
+  private let template: ChatTemplate
+  private let messages: [ChatMessage]
+  private let text: [UInt8]
+  /// Where the content of each message came out, from its first byte to its last.
+  private var contents: [Int: Range<Int>] = [:]
+  private let endTokens: [[UInt8]]
+
+  init(_ template: ChatTemplate, _ messages: [ChatMessage], _ whole: Rendering, _ endTokens: Set<String>) {
+    self.template = template
+    self.messages = messages
+    self.endTokens = endTokens.filter { !$0.isEmpty }.map { Array($0.utf8) }
+    text = Array(whole.text.utf8)
+    for piece in whole.marked {
+      let start = contents[piece.mark]?.lowerBound ?? piece.range.lowerBound
+      contents[piece.mark] = start..<piece.range.upperBound
+    }
+  }
+
+  func supervisedSpan(of turn: Int) -> Range<Int>? {
+    let content = contents[turn]
+    guard let start = start(of: turn, content) ?? content?.lowerBound else { return nil }
+    let limit = limit(of: turn)
+    let contentEnd = max(content?.upperBound ?? start, start)
+    if let end = endOfFirstToken(contentEnd..<max(limit, contentEnd)) { return start..<end }
+    return start..<(content == nil ? max(limit, start) : contentEnd)
+  }
+
+  /// The end of the generation prompt of a turn, nil when it is not found.
+  ///
+  /// It is what the rendering of the messages before, with a generation prompt, has in common with the whole: from the
+  /// beginning on, or, in templates that render earlier turns differently as the conversation goes on, from the end of
+  /// the content before. A prompt that says more than the turn (`<think>`) ends where they part.
+  private func start(of turn: Int, _ content: Range<Int>?) -> Int? {
+    guard let prompt = rendered(upTo: turn, addGenerationPrompt: true) else { return nil }
+    let contentStart = content?.lowerBound ?? text.count
+    let before = turn > 0 ? contents[turn - 1]?.upperBound : 0
+    if text.starts(with: prompt.bytes), prompt.bytes.count >= before ?? 0,
+      prompt.bytes.count <= content?.upperBound ?? text.count
+    {
+      return prompt.bytes.count
+    }
+    guard let history = rendered(upTo: turn, addGenerationPrompt: false) else { return nil }
+    if text.starts(with: history.bytes), prompt.bytes.starts(with: history.bytes), history.bytes.count >= before ?? 0 {
+      let common = commonPrefix(prompt.bytes[...], text[...])
+      return common > history.bytes.count ? min(common, contentStart) : nil
+    }
+    guard let before, let promptEnd = prompt.end(of: turn - 1), let historyEnd = history.end(of: turn - 1) else {
+      return nil
+    }
+    let header = prompt.bytes[promptEnd...]
+    let common = commonPrefix(header, text[before...])
+    let addsNothing = common < header.count && common <= history.bytes.count - historyEnd
+    return addsNothing || before > contentStart ? nil : min(before + common, contentStart)
+  }
+
+  /// Where a turn ends at the latest: at the end of the conversation up to it, or where the next content begins.
+  private func limit(of turn: Int) -> Int {
+    if turn == messages.count - 1 { return text.count }
+    if let upToTurn = rendered(upTo: turn + 1, addGenerationPrompt: false), text.starts(with: upToTurn.bytes) {
+      return upToTurn.bytes.count
+    }
+    let end = contents[turn]?.upperBound ?? 0
+    return contents.values.map(\.lowerBound).filter { $0 >= end && $0 > 0 }.min() ?? text.count
+  }
+
+  /// The rendering of the first messages, nil when the template refuses them.
+  private func rendered(upTo count: Int, addGenerationPrompt: Bool) -> Beginning? {
+    guard let rendering = try? template.rendering(messages[..<count], addGenerationPrompt: addGenerationPrompt) else {
+      return nil
+    }
+    return Beginning(bytes: Array(rendering.text.utf8), marked: rendering.marked)
+  }
+
+  /// What the first messages of the conversation render to.
+  private struct Beginning {
+    let bytes: [UInt8]
+    let marked: [Rendering.Marked]
+
+    /// The end of the content of a message.
+    func end(of turn: Int) -> Int? { marked.last { $0.mark == turn }?.range.upperBound }
+  }
+
+  /// Number of bytes that both begin with, not ending inside of a character.
+  private func commonPrefix(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int {
+    var count = zip(a, b).prefix { $0 == $1 }.count
+    while count > 0, count < b.count, b[b.startIndex + count] & 0xC0 == 0x80 { count -= 1 }
+    return count
+  }
+
+  /// The end of the end-of-turn token that begins first in `window`; the longest one that begins there.
+  private func endOfFirstToken(_ window: Range<Int>) -> Int? {
+    for start in window {
+      let rest = text[start..<window.upperBound]
+      if let length = endTokens.filter({ rest.starts(with: $0) }).map(\.count).max() { return start + length }
+    }
+    return nil
+  }
+}

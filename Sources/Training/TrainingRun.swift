@@ -1,0 +1,235 @@
+import Adapters
+import Batching
+import Checkpoints
+import Datasets
+import EventFiles
+import Foundation
+import Ground
+import Models
+import Parallel
+import RunFile
+import Tensors
+
+/// A whole training run as a run file asks for it: from the first check of the data to the last checkpoint.
+public final class TrainingRun {
+  public enum Resume: Equatable, Sendable {
+    /// From the newest whole checkpoint of the output folder, if there is one.
+    case auto
+    case never
+    case from(String)
+  }
+
+  public enum Ending: Equatable, Sendable { case finished, stopped }
+
+  /// What a run tells while it goes on; rank 0 alone is told.
+  public protocol Audience: AnyObject {
+    func note(_ line: String)
+    func progress(_ report: StepReport, of steps: Int)
+  }
+
+  public let configuration: RunConfiguration
+  public let adapted: AdaptedModel
+  public let inputs: ModelInputs
+  public let backend: any Backend
+  private let communicator: any Communicator
+  private let audience: any Audience
+  private let records: RecordSet
+  private let sampler: Sampler
+  private let trainer: Trainer
+  private var lock: OutputLock?
+  private var isLeader: Bool { communicator.rank == 0 }
+  private var checkpoints: String { configuration.output + "/checkpoints" }
+
+  /// Builds the model and looks at all of the data, before anything is written but the folder and its lock.
+  public init(
+    _ configuration: RunConfiguration, _ communicator: any Communicator, _ backend: any Backend,
+    threads: Int, audience: any Audience
+  ) throws {
+    self.configuration = configuration
+    self.communicator = communicator
+    self.backend = backend
+    self.audience = audience
+    communicator.activity = "start"
+    try communicator.agree(on: Array(configuration.yaml.utf8), what: "run file")
+    lock = try communicator.agreeOnSuccess {
+      communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
+    }
+
+    let folder = try ModelFolder(configuration.model)
+    adapted = try AdaptedModel(folder, methods: configuration.methods)
+    inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
+    records = try RecordSet(
+      configuration.data.train.map {
+        try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
+      })
+    sampler = try Sampler(
+      records, weights: configuration.data.train.map(\.weight), shuffle: configuration.data.shuffle,
+      seed: UInt64(configuration.train.seed))
+    let plan = configuration.plan(epochLength: sampler.epochLength)
+    if adapted.trainable.isEmpty {
+      throw Fault(
+        .badConfiguration, "no parameter of this model would be trained", at: "train.parts",
+        "train a part that the model has")
+    }
+    try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
+    try adapted.loadWeights(
+      adapter: configuration.adapter, seed: plan.seed,
+      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
+    trainer = Trainer(adapted, plan, communicator, backend)
+    if isLeader {
+      for line in adapted.partsTable(learningRates: plan.parts.mapValues(\.learningRate)) { audience.note(line) }
+      audience.note(adapted.parameterLine)
+      warnAboutRanks(plan)
+    }
+  }
+
+  /// Every record's structure and tokens are looked at before step 1, each rank taking a share.
+  private static func check(
+    _ records: RecordSet, _ processor: Processor, _ communicator: any Communicator, threads: Int
+  ) throws {
+    try communicator.agreeOnSuccess {
+      let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
+      let faults = records.faults(in: mine, threads: threads, alsoCheck: processor.check)
+      // The first fault in file order is told by all ranks alike, whoever found it.
+      let own = faults.first.map { "\($0.index) \($0.fault.json)" } ?? ""
+      for line in try communicator.allGather(Array(own.utf8)) where !line.isEmpty {
+        let text = String(decoding: line, as: UTF8.self)
+        let start = text.firstIndex(of: " ") ?? text.startIndex
+        throw try Fault(JSON(parsing: String(text[start...]), at: "a rank's fault"))
+      }
+    }
+  }
+
+  private func warnAboutRanks(_ plan: TrainingPlan) {
+    let microBatches = (plan.globalBatch + plan.microBatch - 1) / plan.microBatch
+    guard communicator.count > microBatches else { return }
+    audience.note(
+      "warning: \(communicator.count) ranks share \(microBatches) micro-batches a step: \(communicator.count - microBatches) idle; "
+        + "raise train.global_batch or lower train.micro_batch")
+  }
+
+  // MARK: The run
+
+  /// Trains to the end, or until a stop is asked for.
+  public func run(resume: Resume, stop: StopRequest) throws -> Ending {
+    try restore(resume)
+    let plan = trainer.plan
+    let output = configuration.output
+    let log = try communicator.agreeOnSuccess { () -> MetricsLog? in
+      guard communicator.rank == 0 else { return nil }
+      try writeDurably(configuration.yaml, to: output + "/run.yaml")
+      return try MetricsLog(output + "/metrics.jsonl", after: trainer.step)
+    }
+    let events =
+      isLeader && configuration.log.tensorboard
+      ? try EventFileWriter(folder: output + "/tensorboard", firstStep: trainer.step > 0 ? trainer.step + 1 : nil) : nil
+    guard trainer.step < plan.steps else {
+      if isLeader { audience.note("already trained for \(trainer.step) of \(plan.steps) steps: nothing is left to do") }
+      return .finished
+    }
+    let (records, processor) = (records, inputs.processor)
+    let loader = Loader(
+      sampler: sampler, plan: BatchPlan(globalBatch: plan.globalBatch, microBatch: plan.microBatch),
+      steps: trainer.step + 1..<plan.steps + 1, rank: communicator.rank, of: communicator.count,
+      lookAhead: .init(threads: 1),
+      makeSample: { try processor.sample(records.record($0)) })
+    defer { loader.cancel() }
+
+    var isStopping = false
+    while trainer.step < plan.steps, !isStopping {
+      let report = try trainer.trainStep(loader.next)
+      try log?.append(report)
+      if let events { try events.add(report) }
+      if isLeader { audience.progress(report, of: plan.steps) }
+      isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
+      let every = configuration.checkpoint.every
+      if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
+        log?.sync()
+        try events?.flush()
+        try save()
+      }
+    }
+    guard isStopping, trainer.step < plan.steps else { return .finished }
+    if isLeader {
+      stop.clear()
+      audience.note("stopped after step \(trainer.step) as asked; start again to go on")
+    }
+    try communicator.barrier()
+    return .stopped
+  }
+
+  private func save() throws {
+    let ranks: JSON = ["ranks": .integer(communicator.count), "run_file": .string(configuration.yaml)]
+    try trainer.save(
+      in: checkpoints, configurationHash: configuration.hash, extras: ranks, communicator, backend)
+    try communicator.agreeOnSuccess {
+      guard communicator.rank == 0 else { return }
+      if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
+      try CheckpointFolder.prune(in: checkpoints, keep: configuration.checkpoint.keep)
+    }
+  }
+
+  private func restore(_ resume: Resume) throws {
+    let found = try communicator.agreeOnSuccess { () -> String in
+      guard communicator.rank == 0 else { return "" }
+      switch resume {
+      case .never:
+        if let newest = try CheckpointFolder.list(in: checkpoints).last {
+          throw Fault(
+            .cannotWrite, "--resume never, but there is a checkpoint of step \(newest.step)", at: newest.folder,
+            "choose another output, or remove that run")
+        }
+        return ""
+      case .from(let folder): return folder
+      case .auto:
+        return try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
+          audience.note("warning: checkpoint is not used (\(folder)): \(why.what)")
+        }?.folder ?? ""
+      }
+    }
+    let folder = String(decoding: try communicator.broadcast(Array(found.utf8)), as: UTF8.self)
+    guard !folder.isEmpty else { return }
+    try communicator.agreeOnSuccess {
+      let checkpoint = try Checkpoint(folder: folder)
+      if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
+        noteDifferences(checkpoint)
+      }
+      try trainer.restore(checkpoint, backend)
+    }
+    if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
+  }
+
+  private func noteDifferences(_ checkpoint: Checkpoint) {
+    guard let text = checkpoint.header.extras["run_file"]?.string,
+      let earlier = try? RunConfiguration(parsing: text)
+    else { return }
+    for difference in configuration.differences(from: earlier) { audience.note("warning: resuming, but \(difference)") }
+  }
+}
+
+extension EventFileWriter {
+  func add(_ report: StepReport) throws {
+    var scalars: [(tag: String, value: Float)] = [
+      ("loss", Float(report.loss)), ("grad_norm", Float(report.gradientNorm)),
+      ("tokens_per_second", Float(report.tokensPerSecond)), ("seconds", Float(report.seconds)),
+    ]
+    for (name, value) in report.losses { scalars.append(("losses/\(name)", Float(value))) }
+    for (part, value) in report.gradientNorms { scalars.append(("grad_norms/\(part)", Float(value))) }
+    for (part, value) in report.learningRates { scalars.append(("learning_rates/\(part)", Float(value))) }
+    try self.scalars(step: report.step, scalars)
+  }
+}
+
+extension Fault {
+  var json: JSON {
+    [
+      "kind": .integer(Int(kind.rawValue)), "what": .string(what), "place": place.map(JSON.string) ?? .null,
+      "remedy": .string(remedy),
+    ]
+  }
+
+  init(_ json: JSON) throws {
+    let kind = json["kind"]?.integer.flatMap { Kind(rawValue: Int32(truncatingIfNeeded: $0)) } ?? .internalError
+    self.init(kind, json["what"]?.string ?? "", at: json["place"]?.string, json["remedy"]?.string ?? "")
+  }
+}

@@ -1,0 +1,49 @@
+import Foundation
+import Training
+
+/// Shows a run: one line that is rewritten on a terminal, plain lines in a file.
+final class Console: TrainingRun.Audience {
+  private let isTerminal = isatty(STDOUT_FILENO) == 1
+  private let every: Int
+  private var recentSeconds: [Double] = []
+  private var lineIsOpen = false
+
+  init(every: Int) { self.every = every }
+
+  func note(_ line: String) {
+    closeLine()
+    if line.hasPrefix("warning:") { writeToStandardError("mmdist: \(line)\n") } else { printLine(line) }
+  }
+
+  func progress(_ report: StepReport, of steps: Int) {
+    recentSeconds = recentSeconds.suffix(19) + [report.seconds]
+    guard isTerminal || report.step % every == 0 || report.step == steps || report.step == 1 else { return }
+    let mean = recentSeconds.reduce(0, +) / Double(recentSeconds.count)
+    let line =
+      "step \(report.step)/\(steps)  loss \(fixed(report.loss, 4))  grad norm \(fixed(report.gradientNorm, 3))  "
+      + "\(Int(report.tokensPerSecond.rounded())) tokens/s  ETA \(duration(mean * Double(steps - report.step)))"
+    if isTerminal {
+      FileHandle.standardOutput.write(Data(("\r\u{1B}[K" + line).utf8))
+      lineIsOpen = true
+      if report.step == steps { closeLine() }
+    } else {
+      printLine(line)
+    }
+  }
+
+  private func closeLine() {
+    if lineIsOpen { printLine("") }
+    lineIsOpen = false
+  }
+}
+
+/// A number with `digits` decimals.
+func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+/// "1:02:03" or "2:03"
+func duration(_ seconds: Double) -> String {
+  guard seconds.isFinite, seconds < 1e9 else { return "-" }
+  let whole = Int(seconds.rounded())
+  let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+  return hours > 0 ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+}

@@ -1,0 +1,96 @@
+import Adapters
+import ArgumentParser
+import Batching
+import Checkpoints
+import Datasets
+import Evaluation
+import Foundation
+import Ground
+import Models
+import Parallel
+import RunFile
+import Tensors
+import Training
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval", abstract: "Evaluates a model, a checkpoint or an adapter on records.",
+    discussion: """
+      Without --checkpoint and --adapter it is the base model, with the run file's adapter if it has one. The report holds
+      one entry a record, in file order: {"metrics": {…}, "samples": [{"index", "nll", "tokens"}]}.
+      """)
+
+  @OptionGroup var runFile: RunFileOptions
+  @Option(help: ArgumentHelp("A checkpoint of this run file.", valueName: "DIR")) var checkpoint: String?
+  @Option(help: ArgumentHelp("A PEFT adapter.", valueName: "DIR")) var adapter: String?
+  @Option(help: ArgumentHelp("Records instead of the run file's validation data.", valueName: "FILE")) var data: String?
+  @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images: String?
+  @Option(help: ArgumentHelp("What to measure, separated by commas: loss.", valueName: "loss,…")) var metrics = "loss"
+  @Option(help: ArgumentHelp("Where the report goes.", valueName: "report.json")) var output: String
+
+  func validate() throws {
+    for metric in metrics.split(separator: ",") where metric != "loss" {
+      throw ValidationError("metric '\(metric)' is not known; use loss")
+    }
+    if checkpoint != nil && adapter != nil { throw ValidationError("give --checkpoint or --adapter, not both") }
+  }
+
+  func run() throws {
+    try withWorld { communicator in
+      let configuration = try runFile.require()
+      let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
+      let adapted = try LoadedModel(
+        configuration, checkpoint: checkpoint, adapter: adapter, backend).adapted
+      let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
+      let sources: [RecordSource]
+      if let data {
+        sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
+      } else if configuration.data.validation.isEmpty {
+        throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
+      } else {
+        sources = try configuration.data.validation.map {
+          try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
+        }
+      }
+      let evaluation = try LossEvaluation(
+        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, communicator, backend)
+      if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
+      say(communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
+      return 0
+    }
+  }
+}
+
+/// A model for use, not for training: the base model, with an adapter or the weights of a checkpoint.
+struct LoadedModel {
+  let adapted: AdaptedModel
+
+  /// From a run file's model.
+  init(_ configuration: RunConfiguration, checkpoint: String?, adapter: String?, _ backend: any Backend) throws {
+    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    guard let checkpoint else {
+      try self.init(
+        model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision, backend)
+      return
+    }
+    try self.init(checkpoint: checkpoint, configuration, precision: precision, backend)
+  }
+
+  /// From a model folder; what the adapter holds decides which layers are wrapped.
+  init(model: String, adapter: String?, precision: DType, _ backend: any Backend) throws {
+    let folder = try ModelFolder(model)
+    var methods: [ModelPart: PartMethod] = [:]
+    if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
+    adapted = try AdaptedModel(folder, methods: methods)
+    try adapted.loadWeights(adapter: adapter, seed: 0, precision: precision, backend: backend)
+  }
+
+  /// The trained weights of a checkpoint over the model that its run file names.
+  init(
+    checkpoint: String, _ configuration: RunConfiguration, precision: DType, _ backend: any Backend
+  ) throws {
+    adapted = try AdaptedModel(ModelFolder(configuration.model), methods: configuration.methods)
+    try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, backend: backend)
+    try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
+  }
+}

@@ -1,0 +1,60 @@
+import Adapters
+import ArgumentParser
+import Checkpoints
+import Evaluation
+import Foundation
+import Ground
+import RunFile
+import Tensors
+
+struct Export: ParsableCommand {
+  enum Format: String, ExpressibleByArgument, CaseIterable { case peft, merged, llava }
+
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a checkpoint as Hugging Face reads it, and compares what it reads back.",
+    discussion: """
+      peft: the adapter, with the parts that are trained whole. merged: the whole model with the updates added to its
+      weights, in the Hub's layout. llava: the same in the layout of the original LLaVA code.
+      """)
+
+  @Option(help: ArgumentHelp("A checkpoint of a run.", valueName: "DIR")) var checkpoint: String
+  @Option(help: ArgumentHelp("What to write.", valueName: "peft|merged|llava")) var format: Format
+  @Option(help: ArgumentHelp("A folder that is not there yet.", valueName: "DIR")) var output: String
+  @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config: String?
+
+  func run() throws {
+    guard !FileManager.default.fileExists(atPath: output) else {
+      throw Fault(.cannotWrite, "the folder is there already", at: output, "choose another one")
+    }
+    let saved = try Checkpoint(folder: checkpoint)
+    let configuration: RunConfiguration
+    if let config {
+      configuration = try RunConfiguration(contentsOf: config)
+    } else if let text = saved.header.extras["run_file"]?.string {
+      configuration = try RunConfiguration(parsing: text)
+    } else {
+      throw Fault(.badData, "the checkpoint does not say its run file", at: checkpoint, "name it by --config")
+    }
+    let backend = try CPUBackend(threads: ThreadCount.boundCores)
+    let adapted = try LoadedModel(
+      checkpoint: checkpoint, configuration, precision: .float32, backend).adapted
+    let other: AdaptedModel
+    switch format {
+    case .peft:
+      guard adapted.isAdapter else {
+        throw Fault(.usage, "a whole language model was trained, which is no adapter", at: checkpoint, "use --format merged")
+      }
+      try adapted.saveAdapter(to: output, backend: backend)
+      other = try LoadedModel(model: configuration.model, adapter: output, precision: .float32, backend).adapted
+    case .merged, .llava:
+      try adapted.exportMerged(to: output, layout: format == .llava ? .llava : .hub, backend: backend)
+      other = try LoadedModel(model: output, adapter: nil, precision: .float32, backend).adapted
+    }
+    let distance = try logitDistance(adapted.model, other.model, backend)
+    guard distance < 1e-4 else {
+      throw Fault(
+        .internalError, "what was written gives other logits (relative distance \(distance))", at: output, "report this")
+    }
+    printLine("wrote \(output); read back, its logits differ by \(distance) of their size")
+  }
+}

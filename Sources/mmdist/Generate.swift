@@ -1,0 +1,65 @@
+import ArgumentParser
+import Batching
+import Datasets
+import Evaluation
+import Foundation
+import Ground
+import Parallel
+import Tensors
+import Tokenizers
+
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shows what the model says now.",
+    discussion: """
+      Standard output is the new text alone. A prompt without <image> gets one per --image in front, "<image>\\n".
+      """)
+
+  @Option(help: ArgumentHelp("Hugging Face model directory.", valueName: "DIR")) var model: String
+  @Option(help: ArgumentHelp("PEFT adapter.", valueName: "DIR")) var adapter: String?
+  @Option(name: .customLong("image"), parsing: .singleValue, help: ArgumentHelp("Picture; may be given several times.", valueName: "F"))
+  var images: [String] = []
+  @Option(help: "What the user says.") var prompt: String
+  @Option(help: ArgumentHelp("What the system says first.", valueName: "text")) var system: String?
+  @Option(help: ArgumentHelp("The most tokens to write.", valueName: "N")) var maxNewTokens = 256
+  @Option(help: "0: always the most likely token.") var temperature = 0.0
+  @Option(help: "Sample among the most likely tokens that make up this share.") var topP = 1.0
+  @Option(help: "Of the draw.") var seed: UInt64 = 0
+  @Option(help: "float32 or bfloat16.") var precision = "float32"
+  @Flag(help: "Write the text as it comes.") var stream = false
+
+  func validate() throws {
+    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
+    guard temperature >= 0, topP > 0, topP <= 1 else { throw ValidationError("give --temperature ≥ 0 and --top-p in (0, 1]") }
+    guard ["float32", "bfloat16"].contains(precision) else { throw ValidationError("--precision is float32 or bfloat16") }
+  }
+
+  func run() throws {
+    let communicator = SingleProcess()
+    let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
+    let adapted = try LoadedModel(
+      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32, backend).adapted
+    let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: .max)
+    let tags = prompt.components(separatedBy: Record.imageTag).count - 1
+    guard tags == 0 || tags == images.count else {
+      throw Fault(.usage, "\(tags) <image> in the prompt, \(images.count) --image", "give one --image for each <image>")
+    }
+    let front = tags == 0 ? String(repeating: Record.imageTag + "\n", count: images.count) : ""
+    let turns = (system.map { [Turn(.system, $0)] } ?? []) + [Turn(.user, front + prompt)]
+    let sample = try inputs.processor.prompt(turns, images: images)
+
+    let generator = TextGenerator(
+      adapted.model, endTokens: try endTokens(modelFolder: model, inputs.tokenizer, inputs.template), backend)
+    var text = TextStream(inputs.tokenizer, skipSpecialTokens: true)
+    var whole = ""
+    func write(_ piece: String) {
+      if stream { FileHandle.standardOutput.write(Data(piece.utf8)) } else { whole += piece }
+    }
+    _ = try generator.generate(
+      sample, count: maxNewTokens, sampling: Sampling(temperature: temperature, topP: topP, seed: seed)
+    ) { write(text.append($0)) }
+    write(text.finish())
+    write("\n")
+    if !stream { FileHandle.standardOutput.write(Data(whole.utf8)) }
+  }
+}

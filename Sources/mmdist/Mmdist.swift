@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import Ground
+
+/// The command line: one file a command.
+@main
+struct Mmdist: ParsableCommand {
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "mmdist",
+    abstract: "Fine-tunes multimodal language models on clusters.",
+    discussion: """
+      Works alone and under mpirun or srun. In an empty folder, `mmdist train` fine-tunes the built-in demo.
+
+        mmdist init demo                      the demo's model, data and run file, to start from
+        mpirun -n 8 mmdist train              trains ./mmdist.yaml on eight ranks
+        mmdist train -c run.yaml --set train.steps=100
+        mmdist generate --model DIR --adapter DIR --image photo.jpg --prompt "What is this?"
+
+      Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal, 73 cannot write, 74 I/O,
+      75 stopped on request with a checkpoint (start again to go on), 78 bad configuration.
+      """,
+    version: version,
+    subcommands: [
+      Train.self, Evaluate.self, Generate.self, Check.self, Export.self, CheckpointCommand.self, Doctor.self, Init.self,
+    ])
+
+  /// Parses and runs; every failure is one line on standard error and an exit code of sysexits.
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let fault as Fault {
+      writeToStandardError("mmdist: error: \(fault)\n")
+      Foundation.exit(fault.kind.rawValue)
+    } catch let code as ExitCode {
+      Foundation.exit(code.rawValue)
+    } catch {
+      let code = exitCode(for: error)
+      guard code != .success else { exit(withError: error) }
+      let message = self.message(for: error).split(separator: "\n").joined(separator: " ")
+      writeToStandardError("mmdist: error: \(message): see 'mmdist --help'\n")
+      Foundation.exit(Fault.Kind.usage.rawValue)
+    }
+  }
+}
+
+/// Writes a line at once, so that what watches a file or a pipe sees it.
+func printLine(_ line: String) {
+  FileHandle.standardOutput.write(Data((line + "\n").utf8))
+}
+
+func writeToStandardError(_ text: String) {
+  FileHandle.standardError.write(Data(text.utf8))
+}

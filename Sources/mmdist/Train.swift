@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+import Ground
+import Parallel
+import RunFile
+import Tensors
+import Training
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Fine-tunes a model as a run file says.",
+    discussion: """
+      Without -c it takes ./mmdist.yaml when that is there, else the built-in demo. Under mpirun every rank takes a share
+      of the global batch; the result is the same bits on any number of ranks.
+
+      Stop with SIGUSR1 or a file named STOP in the output folder: the step is finished, a checkpoint written, and the
+      exit code is 75; the same command goes on from there.
+
+      Keys of the run file:
+
+      \(RunConfiguration.documentation)
+      """)
+
+  @OptionGroup var runFile: RunFileOptions
+
+  @Option(help: ArgumentHelp("Where to go on: auto (newest whole checkpoint), never, or a checkpoint.", valueName: "auto|never|DIR"))
+  var resume = "auto"
+
+  func run() throws {
+    // Heard from the first moment on, so that no signal ends the program before there is something to save.
+    signal(SIGUSR1, SIG_IGN)
+    try withWorld { communicator in
+      guard let configuration = try runFile.read() else { return try trainDemo(communicator) }
+      return try Train.train(configuration, resume: resume, communicator) == .stopped ? Fault.Kind.stopped.rawValue : 0
+    }
+  }
+
+  static func train(
+    _ configuration: RunConfiguration, resume: String, _ communicator: any Communicator
+  ) throws -> TrainingRun.Ending {
+    try configuration.validate()
+    let stop = StopRequest(output: configuration.output)
+    let count = ThreadCount(communicator)
+    let backend = try CPUBackend(threads: count.threads)
+    let console = Console(every: configuration.log.every)
+    if communicator.rank == 0 {
+      console.note("mmdist \(Mmdist.version): \(communicator.count) rank\(communicator.count == 1 ? "" : "s"), \(backend.summary)")
+      if let warning = count.warning { console.note(warning) }
+    }
+    let training = try TrainingRun(
+      configuration, communicator, backend, threads: count.threads, audience: console)
+    let from: TrainingRun.Resume = resume == "auto" ? .auto : resume == "never" ? .never : .from(resume)
+    return try training.run(resume: from, stop: stop)
+  }
+
+  private func trainDemo(_ communicator: any Communicator) throws -> Int32 {
+    throw Fault(.missingInput, "no run file", at: "./mmdist.yaml", "give one by -c, or start from 'mmdist init DIR'")
+  }
+}
+
+/// Which run file, and what is different in it.
+struct RunFileOptions: ParsableArguments {
+  @Option(name: [.short, .customLong("config")], help: ArgumentHelp("The run file.", valueName: "run.yaml"))
+  var config: String?
+
+  @Option(
+    name: .customLong("set"), parsing: .singleValue,
+    help: ArgumentHelp("A key of the run file and its value; may be given several times.", valueName: "key.path=value"))
+  var sets: [String] = []
+
+  /// The configuration; nil where none is named and ./mmdist.yaml is not there.
+  func read() throws -> RunConfiguration? {
+    if let config { return try RunConfiguration(contentsOf: config, sets: sets) }
+    guard FileManager.default.fileExists(atPath: "mmdist.yaml") else { return nil }
+    return try RunConfiguration(contentsOf: "mmdist.yaml", sets: sets)
+  }
+
+  /// The configuration, which must be there.
+  func require() throws -> RunConfiguration {
+    guard let configuration = try read() else {
+      throw Fault(.usage, "no run file", at: "./mmdist.yaml", "name one by -c")
+    }
+    try configuration.validate()
+    return configuration
+  }
+}

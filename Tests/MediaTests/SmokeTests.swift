@@ -1,3 +1,0 @@
-import XCTest
-@testable import Media
-final class SmokeTests: XCTestCase { func testNothing() {} }
