@@ -88,10 +88,29 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(
+      name: "SafeTensorsTests", dependencies: ["SafeTensors", "Ground", "Tensors"], resources: [.copy("Fixtures")],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "SafeTensors", "Ground", "Tensors"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ParallelTests", dependencies: ["Parallel", "Ground", "parallel-check"], swiftSettings: strict),
+    .testTarget(
+      name: "RunFileTests", dependencies: ["RunFile", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(
+      name: "EventFilesTests", dependencies: ["EventFiles", "Ground"], resources: [.copy("Fixtures")],
+      swiftSettings: strict),
+    .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Adapters", "Datasets", "Models", "Parallel", "SafeTensors", "Tensors", "TestSupport"],
+      dependencies: [
+        "Training", "Adapters", "Datasets", "Models", "Parallel", "SafeTensors", "Tensors", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
   ]

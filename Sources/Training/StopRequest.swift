@@ -26,7 +26,6 @@ public final class StopRequest {
   public func clear() { try? FileManager.default.removeItem(atPath: file) }
 }
 
-
 private final class Flag: Sendable {
   private let state = Atomic(false)
   var isRaised: Bool { state.load(ordering: .relaxed) }

@@ -23,7 +23,9 @@ struct Train: ParsableCommand {
 
   @OptionGroup var runFile: RunFileOptions
 
-  @Option(help: ArgumentHelp("Where to go on: auto (newest whole checkpoint), never, or a checkpoint.", valueName: "auto|never|DIR"))
+  @Option(
+    help: ArgumentHelp(
+      "Where to go on: auto (newest whole checkpoint), never, or a checkpoint.", valueName: "auto|never|DIR"))
   var resume = "auto"
 
   func run() throws {
@@ -44,7 +46,8 @@ struct Train: ParsableCommand {
     let backend = try CPUBackend(threads: count.threads)
     let console = Console(every: configuration.log.every)
     if communicator.rank == 0 {
-      console.note("mmdist \(Mmdist.version): \(communicator.count) rank\(communicator.count == 1 ? "" : "s"), \(backend.summary)")
+      console.note(
+        "mmdist \(Mmdist.version): \(communicator.count) rank\(communicator.count == 1 ? "" : "s"), \(backend.summary)")
       if let warning = count.warning { console.note(warning) }
     }
     let training = try TrainingRun(
