@@ -1,4 +1,5 @@
 import Foundation
+import RunFile
 import XCTest
 
 /// The source text keeps the rules of the house.
@@ -56,6 +57,30 @@ final class ArchitectureTests: XCTestCase {
   func testFilesAreShort() throws {
     let long = try files(["swift", "c", "h"]).filter { $0.lineCount > House.longestFile }
     XCTAssertEqual(long.map(\.path).sorted(), House.longFiles.keys.sorted(), "more than \(House.longestFile) lines")
+  }
+
+  // MARK: The documentation
+
+  func testTheRunFilesKeysAreDocumentedAsTheyAre() throws {
+    let page = try String(contentsOf: root.appendingPathComponent("docs/run-file.md"), encoding: .utf8)
+    XCTAssertTrue(
+      page.contains("```\n\(RunConfiguration.documentation)```\n"),
+      "docs/run-file.md is to hold, word for word:\n\(RunConfiguration.documentation)")
+  }
+
+  func testLinksLeadSomewhere() throws {
+    let files = FileManager.default
+    let docs = try XCTUnwrap(files.subpaths(atPath: root.appendingPathComponent("docs").path))
+    let pages = ["README.md", "CHANGELOG.md"] + docs.filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }
+    XCTAssertGreaterThan(pages.count, 15)
+    for page in pages {
+      let text = try String(contentsOf: root.appendingPathComponent(page), encoding: .utf8)
+      let folder = root.appendingPathComponent(page).deletingLastPathComponent()
+      for link in text.components(separatedBy: "](").dropFirst().map({ String($0.prefix { $0 != ")" && $0 != "#" }) })
+      where !link.isEmpty && !link.contains("://") {
+        XCTAssertTrue(files.fileExists(atPath: folder.appendingPathComponent(link).path), "\(page): \(link)")
+      }
+    }
   }
 
   // MARK: The rules themselves
