@@ -93,6 +93,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", dependencies: ["RunFile"], swiftSettings: strict),
     .testTarget(
       name: "SafeTensorsTests", dependencies: ["SafeTensors", "Ground", "Tensors"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
