@@ -83,6 +83,8 @@ let package = Package(
         "Training", "Evaluation", "Tokenizers", arguments,
       ], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
+    .executableTarget(
+      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
 
     // Tests
     .target(
