@@ -93,7 +93,8 @@ extension AdaptedModel {
         for layer in layers { kinds[String(layer.split(separator: ".").last ?? ""), default: 0] += 1 }
         method = "lora r=\(settings.rank) α=\(settings.alpha)"
         what =
-          "\(layers.count) layers: " + kinds.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
+          "\(layers.count) layers: "
+          + kinds.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
       }
       rows.append([
         part.rawValue, method, trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",

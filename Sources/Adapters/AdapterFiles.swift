@@ -109,7 +109,9 @@ extension AdaptedModel {
     let configuration = try peftConfiguration()
     let fanInFanOut = lora.layers.contains { $0.base.layout == .inputsFirst }
     try writeDurably(configuration.json(fanInFanOut: fanInFanOut).indented, to: temporary + "/adapter_config.json")
-    try write(trainable.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend)
+    try write(
+      trainable.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
+    )
     try replaceFolder(path, with: temporary)
   }
 }

@@ -41,7 +41,9 @@ extension AdaptedModel {
         let isWeights = [".safetensors", ".bin", ".pt", ".pth", ".index.json", ".gguf"].contains { name.hasSuffix($0) }
         var isFolder: ObjCBool = false
         let source = folder.path + "/" + name
-        guard !isWeights, files.fileExists(atPath: source, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+        guard !isWeights, files.fileExists(atPath: source, isDirectory: &isFolder), !isFolder.boolValue else {
+          continue
+        }
         try writeDurably(readFile(source), to: path + "/" + name)
       }
     } catch let fault as Fault {

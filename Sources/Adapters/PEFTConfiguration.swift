@@ -55,7 +55,8 @@ extension PEFTConfiguration {
     for (key, unused) in PEFTConfiguration.mustBeUnused.sorted(by: { $0.key < $1.key }) {
       guard let value = json[key], !value.isNull, !unused.contains(value) else { continue }
       throw Fault(
-        .badConfiguration, "'\(key)': \(value) is not supported", at: path, "use an adapter that was trained without it")
+        .badConfiguration, "'\(key)': \(value) is not supported", at: path, "use an adapter that was trained without it"
+      )
     }
     guard let rank = json["r"]?.integer, (1...65536).contains(rank) else { throw wrong("r") }
     guard let alpha = json["lora_alpha"]?.double, alpha.isFinite else { throw wrong("lora_alpha") }

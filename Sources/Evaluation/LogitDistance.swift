@@ -22,7 +22,8 @@ private func probe(_ model: MultimodalModel, _ backend: any Backend) -> [Float] 
     sequences: Sequences(lengths: [ids.count]))
   var pixels: Tensor?
   if let size = model.eyes?.imageSize {
-    pixels = backend.tensor((0..<3 * size * size).map { Float(stream.uniform(at: 64 + $0) * 2 - 1) }, [1, 3, size, size])
+    pixels = backend.tensor(
+      (0..<3 * size * size).map { Float(stream.uniform(at: 64 + $0) * 2 - 1) }, [1, 3, size, size])
   }
   let context = Context(backend)
   let hidden = model.hidden(

@@ -40,7 +40,9 @@ public struct LossEvaluation: Equatable, Sendable {
     var numbers: [Double] = []
     for (done, index) in mine.enumerated() {
       let batch = try Batch([processor.sample(records.record(index))])
-      numbers += [LossEvaluation.nll(of: batch, model, backend).reduce(0) { $0 + Double($1) }, Double(batch.supervised)]
+      numbers += [
+        LossEvaluation.nll(of: batch, model, backend).reduce(0) { $0 + Double($1) }, Double(batch.supervised),
+      ]
       progress(done + 1, mine.count)
     }
     let all = try communicator.allGather(numbers.withUnsafeBytes(Array.init)).flatMap { bytes in

@@ -30,7 +30,10 @@ static bool has_avx512(void) { return false; }
 const char *mmd_blas_load(void) {
   static char problem[512];
   if (sgemm) return NULL;
-  if (has_avx512()) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  // OPENBLAS_CORETYPE is often set for a whole site, for its oldest node; MMDIST_BLAS_CORE is for this program alone.
+  const char *wanted = getenv("MMDIST_BLAS_CORE");
+  if (wanted) setenv("OPENBLAS_CORETYPE", wanted, 1);
+  else if (has_avx512()) setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
   setenv("OPENBLAS_NUM_THREADS", "1", 1);  // work is spread by our own workers
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) {

@@ -14,7 +14,8 @@ struct Check: ParsableCommand {
     discussion: "Lists every fault with file:line; the exit code is 65 when there is one.")
 
   @OptionGroup var runFile: RunFileOptions
-  @Option(help: ArgumentHelp("Print N samples: trained text, masked text and image tokens in colour.", valueName: "N")) var show = 0
+  @Option(help: ArgumentHelp("Print N samples: trained text, masked text and image tokens in colour.", valueName: "N"))
+  var show = 0
   @Option(help: ArgumentHelp("Write all faults as JSON.", valueName: "F.json")) var report: String?
 
   func run() throws {

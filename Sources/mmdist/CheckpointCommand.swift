@@ -37,12 +37,16 @@ struct CheckpointCommand: ParsableCommand {
     func run() throws {
       let checkpoint = try Checkpoint(folder: folder)
       let header = checkpoint.header
-      printLine("step \(header.step)\nconfiguration \(header.configurationHash)\nseeds \(header.seeds)\ndata \(header.dataPosition)")
+      printLine(
+        "step \(header.step)\nconfiguration \(header.configurationHash)\nseeds \(header.seeds)\ndata \(header.dataPosition)"
+      )
       for tensor in checkpoint.tensors {
         printLine("\(tensor.description.dtype.rawValue) \(tensor.description.shape) \(tensor.description.name)")
       }
       for shard in checkpoint.shards {
-        printLine("\(shard.file): \(shard.byteCount) bytes, \(shard.uncompressedByteCount) uncompressed, xxh3-128 \(shard.checksum)")
+        printLine(
+          "\(shard.file): \(shard.byteCount) bytes, \(shard.uncompressedByteCount) uncompressed, xxh3-128 \(shard.checksum)"
+        )
       }
     }
   }

@@ -13,14 +13,23 @@ struct Doctor: ParsableCommand {
       let count = ThreadCount(communicator)
       let backend = try CPUBackend(threads: count.threads)
       say(communicator, "mmdist    \(Mmdist.version)")
-      say(communicator, "MPI       \(communicator.count) rank\(communicator.count == 1 ? " (no launcher, or one rank)" : "s") on \(Set(communicator.places.map(\.node)).count) node(s)")
+      say(
+        communicator,
+        "MPI       \(communicator.count) rank\(communicator.count == 1 ? " (no launcher, or one rank)" : "s") on \(Set(communicator.places.map(\.node)).count) node(s)"
+      )
       say(communicator, "products  \(backend.summary)")
-      say(communicator, "cores     \(ThreadCount.boundCores) of \(ProcessInfo.processInfo.processorCount) for this rank; \(count.threads) thread(s)")
+      say(
+        communicator,
+        "cores     \(ThreadCount.boundCores) of \(ProcessInfo.processInfo.processorCount) for this rank; \(count.threads) thread(s)"
+      )
       if let warning = count.warning { say(communicator, "          \(warning)") }
       let hasDriver = FileManager.default.fileExists(atPath: "/dev/nvidia0")
-      say(communicator, "GPU       " + (hasDriver ? "there is one, but this version computes on the CPU" : "none; the CPU computes"))
+      say(
+        communicator,
+        "GPU       " + (hasDriver ? "there is one, but this version computes on the CPU" : "none; the CPU computes"))
       let free = (try? FileManager.default.attributesOfFileSystem(forPath: ".")[.systemFreeSize] as? Int) ?? 0
-      say(communicator, "disk      \(free >> 30) GiB free here" + (free < 5 << 30 ? ": free some before a long run" : ""))
+      say(
+        communicator, "disk      \(free >> 30) GiB free here" + (free < 5 << 30 ? ": free some before a long run" : ""))
       return 0
     }
   }

@@ -24,7 +24,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("A checkpoint of this run file.", valueName: "DIR")) var checkpoint: String?
   @Option(help: ArgumentHelp("A PEFT adapter.", valueName: "DIR")) var adapter: String?
   @Option(help: ArgumentHelp("Records instead of the run file's validation data.", valueName: "FILE")) var data: String?
-  @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images: String?
+  @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images:
+    String?
   @Option(help: ArgumentHelp("What to measure, separated by commas: loss.", valueName: "loss,…")) var metrics = "loss"
   @Option(help: ArgumentHelp("Where the report goes.", valueName: "report.json")) var output: String
 
@@ -40,7 +41,8 @@ struct Evaluate: ParsableCommand {
       let configuration = try runFile.require()
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let adapted = try LoadedModel(
-        configuration, checkpoint: checkpoint, adapter: adapter, backend).adapted
+        configuration, checkpoint: checkpoint, adapter: adapter, backend
+      ).adapted
       let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
       let sources: [RecordSource]
       if let data {
@@ -55,7 +57,8 @@ struct Evaluate: ParsableCommand {
       let evaluation = try LossEvaluation(
         of: adapted.model, records: RecordSet(sources), processor: inputs.processor, communicator, backend)
       if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
-      say(communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
+      say(
+        communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
       return 0
     }
   }

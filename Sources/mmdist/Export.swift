@@ -20,7 +20,8 @@ struct Export: ParsableCommand {
   @Option(help: ArgumentHelp("A checkpoint of a run.", valueName: "DIR")) var checkpoint: String
   @Option(help: ArgumentHelp("What to write.", valueName: "peft|merged|llava")) var format: Format
   @Option(help: ArgumentHelp("A folder that is not there yet.", valueName: "DIR")) var output: String
-  @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config: String?
+  @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config:
+    String?
 
   func run() throws {
     guard !FileManager.default.fileExists(atPath: output) else {
@@ -37,12 +38,14 @@ struct Export: ParsableCommand {
     }
     let backend = try CPUBackend(threads: ThreadCount.boundCores)
     let adapted = try LoadedModel(
-      checkpoint: checkpoint, configuration, precision: .float32, backend).adapted
+      checkpoint: checkpoint, configuration, precision: .float32, backend
+    ).adapted
     let other: AdaptedModel
     switch format {
     case .peft:
       guard adapted.isAdapter else {
-        throw Fault(.usage, "a whole language model was trained, which is no adapter", at: checkpoint, "use --format merged")
+        throw Fault(
+          .usage, "a whole language model was trained, which is no adapter", at: checkpoint, "use --format merged")
       }
       try adapted.saveAdapter(to: output, backend: backend)
       other = try LoadedModel(model: configuration.model, adapter: output, precision: .float32, backend).adapted
@@ -53,7 +56,8 @@ struct Export: ParsableCommand {
     let distance = try logitDistance(adapted.model, other.model, backend)
     guard distance < 1e-4 else {
       throw Fault(
-        .internalError, "what was written gives other logits (relative distance \(distance))", at: output, "report this")
+        .internalError, "what was written gives other logits (relative distance \(distance))", at: output, "report this"
+      )
     }
     printLine("wrote \(output); read back, its logits differ by \(distance) of their size")
   }

@@ -17,7 +17,9 @@ struct Generate: ParsableCommand {
 
   @Option(help: ArgumentHelp("Hugging Face model directory.", valueName: "DIR")) var model: String
   @Option(help: ArgumentHelp("PEFT adapter.", valueName: "DIR")) var adapter: String?
-  @Option(name: .customLong("image"), parsing: .singleValue, help: ArgumentHelp("Picture; may be given several times.", valueName: "F"))
+  @Option(
+    name: .customLong("image"), parsing: .singleValue,
+    help: ArgumentHelp("Picture; may be given several times.", valueName: "F"))
   var images: [String] = []
   @Option(help: "What the user says.") var prompt: String
   @Option(help: ArgumentHelp("What the system says first.", valueName: "text")) var system: String?
@@ -30,15 +32,20 @@ struct Generate: ParsableCommand {
 
   func validate() throws {
     guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
-    guard temperature >= 0, topP > 0, topP <= 1 else { throw ValidationError("give --temperature ≥ 0 and --top-p in (0, 1]") }
-    guard ["float32", "bfloat16"].contains(precision) else { throw ValidationError("--precision is float32 or bfloat16") }
+    guard temperature >= 0, topP > 0, topP <= 1 else {
+      throw ValidationError("give --temperature ≥ 0 and --top-p in (0, 1]")
+    }
+    guard ["float32", "bfloat16"].contains(precision) else {
+      throw ValidationError("--precision is float32 or bfloat16")
+    }
   }
 
   func run() throws {
     let communicator = SingleProcess()
     let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
     let adapted = try LoadedModel(
-      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32, backend).adapted
+      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32, backend
+    ).adapted
     let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: .max)
     let tags = prompt.components(separatedBy: Record.imageTag).count - 1
     guard tags == 0 || tags == images.count else {
