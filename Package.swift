@@ -101,6 +101,10 @@ let package = Package(
     .testTarget(
       name: "EventFilesTests", dependencies: ["EventFiles", "Ground"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
+    .testTarget(name: "JinjaTests", dependencies: ["Jinja", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
+      swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],

@@ -27,11 +27,15 @@ extension Interpreter {
       let taken = try arguments.take("case_sensitive", "by", "reverse", by: name)
       guard case .dict(let mapping) = value else { throw TemplateProblem("dictsort() needs a dictionary") }
       let by = taken[1]?.text?.string ?? "key"
-      guard ["key", "value"].contains(by) else { throw TemplateProblem("You can only sort by either \"key\" or \"value\"") }
+      guard ["key", "value"].contains(by) else {
+        throw TemplateProblem("You can only sort by either \"key\" or \"value\"")
+      }
       let keys = try sortKeys(.int(by == "key" ? 0 : 1), exact: taken[0]?.isTrue ?? false)
       let entries = try View(.items, mapping).items.values
       return .list(try Items(try sorted(entries, by: keys, descending: taken[2]?.isTrue ?? false)))
-    case "groupby": return try grouped(try elements(of: value), try arguments.take("attribute", "default", "case_sensitive", by: name))
+    case "groupby":
+      return try grouped(
+        try elements(of: value), try arguments.take("attribute", "default", "case_sensitive", by: name))
     default: return nil
     }
   }

@@ -78,7 +78,8 @@ extension Interpreter {
     let rest = arguments
     return .generator(
       try Generator(drawingFrom: source.depth) { interpreter in
-        try source.next(interpreter).map { value in try interpreter.deeper { try interpreter.filter(name, value, rest) } }
+        try source.next(interpreter).map { value in try interpreter.deeper { try interpreter.filter(name, value, rest) }
+        }
       })
   }
 
@@ -87,7 +88,9 @@ extension Interpreter {
     var arguments = arguments
     var path: Value?
     if name.hasSuffix("attr") {
-      guard let first = arguments.positional.first else { throw TemplateProblem("Missing parameter for attribute name") }
+      guard let first = arguments.positional.first else {
+        throw TemplateProblem("Missing parameter for attribute name")
+      }
       path = first
       arguments.positional.removeFirst()
     }

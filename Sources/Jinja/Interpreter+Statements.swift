@@ -115,7 +115,6 @@ extension Interpreter {
 
   private func run(_ syntax: MacroSyntax, _ arguments: inout Arguments) throws -> Value {
     let outerLine = line
-    defer { line = outerLine }
     for (index, parameter) in syntax.parameters.enumerated() {
       if index < arguments.positional.count {
         scope.variables[parameter.name] = arguments.positional[index]
@@ -142,6 +141,8 @@ extension Interpreter {
     } else if let name = arguments.named.keys.first {
       throw TemplateProblem("macro '\(syntax.name)' takes no keyword argument '\(name)'")
     }
-    return .string(try capture { _ = try run(syntax.body) })
+    let text = try capture { _ = try run(syntax.body) }
+    line = outerLine
+    return .string(text)
   }
 }

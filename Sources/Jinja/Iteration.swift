@@ -17,7 +17,8 @@ extension Interpreter {
   func generator(over value: Value) throws -> Generator {
     switch value {
     case .generator(let generator): return generator
-    case .list(let items), .tuple(let items): return try counted(items.extent.depth, items.values.count) { items.values[$0] }
+    case .list(let items), .tuple(let items):
+      return try counted(items.extent.depth, items.values.count) { items.values[$0] }
     case .view(let view): return try generator(over: .list(view.items))
     case .dict(let mapping):
       return try counted(mapping.extent.depth, mapping.entries.count) { mapping.entries.elements[$0].key }

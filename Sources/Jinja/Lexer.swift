@@ -40,7 +40,7 @@ extension Lexer {
     guard position < bytes.count else { return false }
     guard let tag = nextTag() else {
       emitData(source.slice(position..<bytes.count))
-      position = bytes.count
+      advance(to: bytes.count)
       return false
     }
     let sign = sign(at: tag + 2)
@@ -164,7 +164,8 @@ extension Lexer {
         readName()
       } else if scalar == "'" || scalar == "\"" {
         try readString()
-      } else if let symbol = Token.Symbol.allCases.first(where: { source.hasPrefix(Text($0.rawValue), from: position) }) {
+      } else if let symbol = Token.Symbol.allCases.first(where: { source.hasPrefix(Text($0.rawValue), from: position) })
+      {
         if let closing = symbol.closing {
           open.append(closing)
         } else if symbol.isClosing, open.popLast() != symbol {

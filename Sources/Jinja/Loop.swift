@@ -95,6 +95,7 @@ extension Interpreter {
     var isEmpty = true
     while let value = try state.next(self) {
       isEmpty = false
+      try charge(3)
       let inner = Scope(parent: outer)
       inner.variables["loop"] = .loop(state)
       let flow = try within(inner) {

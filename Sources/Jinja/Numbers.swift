@@ -78,12 +78,15 @@ func pythonInt(_ string: String, base: Int) -> Int? {
   let isNegative = text.hasPrefix("-")
   if isNegative || text.hasPrefix("+") { text.removeFirst() }
   var radix = base == 0 ? 10 : base
-  for (prefix, value) in [("0x", 16), ("0o", 8), ("0b", 2)] where text.hasPrefix(prefix) && (base == value || base == 0) {
+  for (prefix, value) in [("0x", 16), ("0o", 8), ("0b", 2)] where text.hasPrefix(prefix) && (base == value || base == 0)
+  {
     text.removeFirst(2)
     if text.hasPrefix("_") { text.removeFirst() }
     radix = value
   }
-  guard let first = text.utf8.first, first != 0x2B, first != 0x2D, let digits = withoutUnderscores(text) else { return nil }
+  guard let first = text.utf8.first, first != 0x2B, first != 0x2D, let digits = withoutUnderscores(text) else {
+    return nil
+  }
   return Int((isNegative ? "-" : "") + digits, radix: radix)
 }
 

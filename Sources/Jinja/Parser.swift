@@ -7,7 +7,7 @@ struct Parser {
   var names: Set<String> = []
   private var openTags: [String] = []
 
-  static let deepestNesting = 60
+  static let deepestNesting = 100
   static let deepestExpression = 150
 
   static func statements(of source: String) throws -> [Statement] {
@@ -103,7 +103,8 @@ extension Parser {
         try expect(.blockEnd)
       default:
         guard ends.isEmpty else {
-          throw failure("the tag '\(openTags.last ?? "")' is never closed; it ends with '\(ends.joined(separator: "' or '"))'")
+          throw failure(
+            "the tag '\(openTags.last ?? "")' is never closed; it ends with '\(ends.joined(separator: "' or '"))'")
         }
         return statements
       }

@@ -40,7 +40,8 @@ extension Interpreter {
         try interpreter.chargeSearch(text, separator)
         let isLast = name == "rpartition"
         guard let at = isLast ? text.findLast(separator) : text.find(separator) else {
-          return .tuple(try Items(isLast ? [.string(""), .string(""), .string(text)] : [.string(text), .string(""), .string("")]))
+          return .tuple(
+            try Items(isLast ? [.string(""), .string(""), .string(text)] : [.string(text), .string(""), .string("")]))
         }
         let end = at + separator.bytes.count
         let after = text.slice(end..<text.bytes.count)
@@ -159,7 +160,8 @@ extension Interpreter {
         guard fill.scalarCount == 1 else {
           throw TemplateProblem("The fill character must be exactly one character long")
         }
-        return .string(try text.padded(to: width, with: fill, name == "ljust" ? .left : name == "rjust" ? .right : .center))
+        return .string(
+          try text.padded(to: width, with: fill, name == "ljust" ? .left : name == "rjust" ? .right : .center))
       }
     case "zfill":
       return { _, arguments in

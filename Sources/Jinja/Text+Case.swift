@@ -14,7 +14,9 @@ extension Text {
   /// The first scalar in title case, the others in lower case.
   func capitalized() throws -> Text {
     let all = scalars
-    return try mapScalars { scalar, index in index == 0 ? scalar.properties.titlecaseMapping : Text.lower(index, in: all) }
+    return try mapScalars { scalar, index in
+      index == 0 ? scalar.properties.titlecaseMapping : Text.lower(index, in: all)
+    }
   }
 
   /// Every letter that follows no letter in title case, the others in lower case.

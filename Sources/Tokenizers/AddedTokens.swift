@@ -126,7 +126,9 @@ struct TokenFinder: Sendable {
 
   /// Of two equal strings the one with the lower id counts; empty ones are left out.
   init(_ candidates: [(text: [UInt8], id: Int)]) {
-    for candidate in candidates.sorted(by: { $0.text == $1.text ? $0.id < $1.id : $0.text.lexicographicallyPrecedes($1.text) })
+    for candidate in candidates.sorted(by: {
+      $0.text == $1.text ? $0.id < $1.id : $0.text.lexicographicallyPrecedes($1.text)
+    })
     where !candidate.text.isEmpty && candidate.text != strings.last?.text {
       strings.append(candidate)
     }

@@ -45,9 +45,10 @@ struct BytePairEncoding: Sendable {
     suffix = Array(try section.string("end_of_word_suffix", default: nil)?.utf8 ?? "".utf8)
     fusesUnknown = try section.bool("fuse_unk", default: false)
     ignoresMerges = try section.bool("ignore_merges", default: false)
-    unknown = try section.string("unk_token", default: nil).map { token in
-      vocabulary.id(token).map(Unknown.token) ?? .missing(token)
-    } ?? .none
+    unknown =
+      try section.string("unk_token", default: nil).map { token in
+        vocabulary.id(token).map(Unknown.token) ?? .missing(token)
+      } ?? .none
     byteTokens =
       try section.bool("byte_fallback", default: false)
       ? (0..<256).map { vocabulary.id(BytePairEncoding.byteToken(UInt8($0))) } : nil

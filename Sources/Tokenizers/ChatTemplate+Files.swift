@@ -31,7 +31,8 @@ extension ChatTemplate {
     if FileManager.default.fileExists(atPath: path) {
       let bytes = try readFile(path)
       guard let source = String(data: bytes, encoding: .utf8), source.utf8.count == bytes.count else {
-        throw Fault(.badData, "the chat template is not UTF-8 text", at: path, "save it as UTF-8 without a byte order mark")
+        throw Fault(
+          .badData, "the chat template is not UTF-8 text", at: path, "save it as UTF-8 without a byte order mark")
       }
       return (source, path)
     }

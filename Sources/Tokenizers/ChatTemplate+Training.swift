@@ -74,17 +74,32 @@ private struct Turns {
     }
     guard let history = rendered(upTo: turn, addGenerationPrompt: false) else { return nil }
     if text.starts(with: history.bytes), prompt.bytes.starts(with: history.bytes), history.bytes.count >= before ?? 0 {
-      let common = commonPrefix(prompt.bytes[...], text[...])
-      return common > history.bytes.count ? min(common, contentStart) : nil
+      return parting(of: prompt.bytes[history.bytes.count...], at: history.bytes.count, contentStart)
     }
     guard let before, let promptEnd = prompt.end(of: turn - 1), let historyEnd = history.end(of: turn - 1) else {
       return nil
     }
-    let header = prompt.bytes[promptEnd...]
-    let common = commonPrefix(header, text[before...])
-    let addsNothing = common < header.count && common <= history.bytes.count - historyEnd
-    return addsNothing || before > contentStart ? nil : min(before + common, contentStart)
+    let tail = history.bytes[historyEnd...]
+    guard text[before...].starts(with: tail), prompt.bytes[promptEnd...].starts(with: tail) else { return nil }
+    return parting(of: prompt.bytes[(promptEnd + tail.count)...], at: before + tail.count, contentStart)
   }
+
+  /// Where the whole text, from `base` on, parts from a generation prompt: at the content at the latest, and not inside
+  /// of a word or tag; nil when they have nothing but white space in common.
+  private func parting(of prompt: ArraySlice<UInt8>, at base: Int, _ contentStart: Int) -> Int? {
+    guard base <= contentStart else { return nil }
+    if prompt.isEmpty { return base }
+    let common = zip(prompt, text[base...]).prefix { $0 == $1 }.count
+    var end = min(base + common, contentStart)
+    if end < contentStart, common < prompt.count {
+      while end > base, !Turns.boundaries.contains(text[end - 1]) { end -= 1 }
+    }
+    return text[base..<end].allSatisfy { Turns.space.contains($0) } ? nil : end
+  }
+
+  private static let space = Set(" \t\n\r".utf8)
+  /// What a role's header ends with.
+  private static let boundaries = Set(" \t\n\r>]|:".utf8)
 
   /// Where a turn ends at the latest: at the end of the conversation up to it, or where the next content begins.
   private func limit(of turn: Int) -> Int {
@@ -111,13 +126,6 @@ private struct Turns {
 
     /// The end of the content of a message.
     func end(of turn: Int) -> Int? { marked.last { $0.mark == turn }?.range.upperBound }
-  }
-
-  /// Number of bytes that both begin with, not ending inside of a character.
-  private func commonPrefix(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int {
-    var count = zip(a, b).prefix { $0 == $1 }.count
-    while count > 0, count < b.count, b[b.startIndex + count] & 0xC0 == 0x80 { count -= 1 }
-    return count
   }
 
   /// The end of the end-of-turn token that begins first in `window`; the longest one that begins there.

@@ -82,7 +82,8 @@ struct Decoder: Sendable {
       .strip(try section.scalar("content"), start: try section.count("start"), stop: try section.count("stop"))
     case "Metaspace": .metaspace(try Metaspace(section))
     case "BPEDecoder": .wordSuffix(Array(try section.string("suffix").utf8))
-    case "WordPiece": .wordPiece(prefix: Array(try section.string("prefix").utf8), cleansUp: try section.bool("cleanup"))
+    case "WordPiece":
+      .wordPiece(prefix: Array(try section.string("prefix").utf8), cleansUp: try section.bool("cleanup"))
     case let type: throw section.unsupported("the decoder '\(type)'")
     }
   }

@@ -13,17 +13,40 @@ enum NormalForm: String, Sendable {
     self == .composed || self == .decomposed ? .canonical : .compatibility
   }
 
-  /// Whether the text may change in this form; false is certain.
-  func mayChange(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> Bool {
-    guard let first = range.first(where: { text[$0] >= 0xC0 }) else { return false }
+  /// Calls `body` with each part of `range` that may change in this form; what lies between is in it already, and
+  /// joins to nothing beside it.
+  func forEachUnstablePart(
+    _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ body: (Range<Int>) -> Void
+  ) {
     let data = data
-    var index = first
+    // A scalar that may change can join to the stable one before it.
+    var lastStable = range.lowerBound
+    var start: Int?
+    var index = range.lowerBound
     while index < range.upperBound {
+      if text[index] < 0x80, start == nil {
+        lastStable = index
+        index += 1
+        continue
+      }
       let (value, length) = UTF8Text.scalar(text, at: index)
-      if value >= 0x80, composes ? data.isActive(value) : data.isActiveInDecomposition(value) { return true }
+      if value >= 0x80, composes ? data.isActive(value) : data.isActiveInDecomposition(value) {
+        start = start ?? lastStable
+      } else {
+        if let start { body(start..<index) }
+        start = nil
+        lastStable = index
+      }
       index += length
     }
-    return false
+    if let start { body(start..<range.upperBound) }
+  }
+
+  /// Whether any part of the text may change in this form.
+  func mayChange(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> Bool {
+    var found = false
+    forEachUnstablePart(text, range) { _ in found = true }
+    return found
   }
 
   /// The normal form of scalars, each with how it came about.

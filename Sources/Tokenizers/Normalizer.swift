@@ -84,25 +84,37 @@ enum Normalizer: Sendable {
   private func apply(_ form: NormalForm, to text: inout TextPieces) throws {
     guard text.contains(form.mayChange) else { return }
     try text.rewrite { old, piece, draft in
-      guard form.mayChange(old, piece.range) else { return draft.keep(piece.range) }
-      var scalars: [Unicode.Scalar] = []
-      var places: [Range<Int>] = []
-      UTF8Text.forEachScalar(old, in: piece.range) {
-        scalars.append($0)
-        places.append($1)
+      var end = piece.range.lowerBound
+      form.forEachUnstablePart(old, piece.range) { part in
+        draft.keep(end..<part.lowerBound)
+        apply(form, old, part, of: piece, &draft)
+        end = part.upperBound
       }
-      // A new scalar stands for what the last replaced one stood for.
-      var next = 0
-      for change in form.apply(scalars) {
-        let isNew = change.change > 0
-        let encoded = UTF8.encode(change.scalar)!
-        if isNew, next == 0 {
-          draft.append(encoded, at: piece.origin)
-        } else {
-          draft.append(encoded, inPlaceOf: places[min(isNew ? next - 1 : next, places.count - 1)].lowerBound)
-        }
-        if !isNew { next += 1 - change.change }
+      draft.keep(end..<piece.range.upperBound)
+    }
+  }
+
+  private func apply(
+    _ form: NormalForm, _ old: UnsafeBufferPointer<UInt8>, _ part: Range<Int>, of piece: TextPieces.Piece,
+    _ draft: inout TextPieces.Draft
+  ) {
+    var scalars: [Unicode.Scalar] = []
+    var places: [Range<Int>] = []
+    UTF8Text.forEachScalar(old, in: part) {
+      scalars.append($0)
+      places.append($1)
+    }
+    // A new scalar stands for what the last replaced one stood for.
+    var next = 0
+    for change in form.apply(scalars) {
+      let isNew = change.change > 0
+      let encoded = UTF8.encode(change.scalar)!
+      if isNew, next == 0 {
+        draft.append(encoded, at: piece.origin)
+      } else {
+        draft.append(encoded, inPlaceOf: places[min(isNew ? next - 1 : next, places.count - 1)].lowerBound)
       }
+      if !isNew { next += 1 - change.change }
     }
   }
 

@@ -41,23 +41,21 @@ final class RegularExpression: @unchecked Sendable {
       throw Fault(.internalError, "Oniguruma does not start", at: place, "reinstall libonig")
     }
     self.pattern = pattern
-    var compiled: OnigRegex?
+    var result: OnigRegex?
     var details = OnigErrorInfo()
     let bytes = Array(pattern.utf8)
-    let code = bytes.withUnsafeBufferPointer { text in
-      withUnsafeMutablePointer(to: &details) { details in
-        let start = text.baseAddress ?? UnsafePointer(bitPattern: 1)!
-        return onig_new(
-          &compiled, start, start + text.count, OnigOptionType(ONIG_OPTION_NONE), oniguruma_utf8(),
-          oniguruma_default_syntax(), details)
+    compiled = try bytes.withUnsafeBufferPointer { text in
+      let start = text.baseAddress ?? UnsafePointer(bitPattern: 1)!
+      let code = onig_new(
+        &result, start, start + text.count, OnigOptionType(ONIG_OPTION_NONE), oniguruma_utf8(),
+        oniguruma_default_syntax(), &details)
+      guard code == ONIG_NORMAL, let result else {
+        let reason = RegularExpression.message(for: code, &details)
+        throw Fault(
+          .badConfiguration, "not a regular expression, \(reason): \(pattern)", at: place, "correct the pattern")
       }
+      return result
     }
-    guard code == ONIG_NORMAL, let compiled else {
-      throw Fault(
-        .badConfiguration, "not a regular expression, \(RegularExpression.message(for: code)): \(pattern)", at: place,
-        "correct the pattern")
-    }
-    self.compiled = compiled
   }
 
   deinit { onig_free(compiled) }
@@ -88,7 +86,8 @@ final class RegularExpression: @unchecked Sendable {
       if found == ONIG_MISMATCH { return }
       guard found >= 0 else {
         throw Fault(
-          .badData, "the pattern of the tokenizer gives up on this text, \(RegularExpression.message(for: found)): \(pattern)",
+          .badData,
+          "the pattern of the tokenizer gives up on this text, \(RegularExpression.message(for: found)): \(pattern)",
           "shorten the text, or use a tokenizer with a simpler pattern")
       }
       let (first, last) = (Int(region.pointee.beg[0]), Int(region.pointee.end[0]))
@@ -108,8 +107,13 @@ final class RegularExpression: @unchecked Sendable {
   }
 
   private static func message(for code: Int32) -> String {
+    var details = OnigErrorInfo()
+    return message(for: code, &details)
+  }
+
+  private static func message(for code: Int32, _ details: inout OnigErrorInfo) -> String {
     var text = [CChar](repeating: 0, count: Int(ONIG_MAX_ERROR_MESSAGE_LEN) + 1)
-    let count = oniguruma_message(&text, code, nil)
+    let count = oniguruma_message(&text, code, &details)
     return String(decoding: text.prefix(Int(max(0, count))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

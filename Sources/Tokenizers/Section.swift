@@ -18,7 +18,9 @@ struct Section {
   var type: String { get throws { try string("type") } }
 
   func string(_ key: String) throws -> String { try required(key, \.string, "a string") }
-  func string(_ key: String, default value: String?) throws -> String? { try optional(key, \.string, "a string") ?? value }
+  func string(_ key: String, default value: String?) throws -> String? {
+    try optional(key, \.string, "a string") ?? value
+  }
   func bool(_ key: String) throws -> Bool { try required(key, \.bool, "true or false") }
   func bool(_ key: String, default value: Bool) throws -> Bool { try optional(key, \.bool, "true or false") ?? value }
   func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
@@ -29,7 +31,9 @@ struct Section {
     return value
   }
 
-  func section(_ key: String) throws -> Section { try Section(required(key, { $0 }, "an object"), at: "\(place).\(key)") }
+  func section(_ key: String) throws -> Section {
+    try Section(required(key, { $0 }, "an object"), at: "\(place).\(key)")
+  }
 
   /// The objects of a list.
   func sections(_ key: String) throws -> [Section] {

@@ -186,6 +186,7 @@ public final class Tokenizer: Sendable {
   private func names(where belongs: (AddedToken) -> Bool) -> [String: Int] {
     let chosen = added.tokens.filter { belongs($0.value) }.sorted { $0.key < $1.key }
     return Dictionary(
-      chosen.map { (String(decoding: $0.value.content, as: UTF8.self), $0.key) }, uniquingKeysWith: { first, _ in first })
+      chosen.map { (String(decoding: $0.value.content, as: UTF8.self), $0.key) },
+      uniquingKeysWith: { first, _ in first })
   }
 }

@@ -27,7 +27,8 @@ struct Vocabulary: Sendable {
     try forEachToken { token, id in
       guard (0..<Vocabulary.idLimit).contains(id) else {
         throw Fault(
-          .badData, "the id of token '\(String(decoding: token, as: UTF8.self))' is not a number from 0 to "
+          .badData,
+          "the id of token '\(String(decoding: token, as: UTF8.self))' is not a number from 0 to "
             + "\(Vocabulary.idLimit - 1)", at: place, "correct the vocabulary")
       }
       highest = max(highest, id)

