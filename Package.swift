@@ -47,6 +47,9 @@ let package = Package(
 
     // Floor 3
     .target(
+      name: "Demo", dependencies: ["Ground", "Tensors", "SafeTensors", "Media", collections],
+      resources: [.copy("Resources/model")], swiftSettings: strict),
+    .target(
       name: "Models", dependencies: ["Ground", "Modules", "SafeTensors", "Tensors", collections], swiftSettings: strict),
     .target(name: "Datasets", dependencies: ["Ground", "Tokenizers", "Media"], swiftSettings: strict),
     .target(name: "Parallel", dependencies: ["Ground", "COpenMPI"], swiftSettings: strict),
@@ -80,14 +83,17 @@ let package = Package(
       name: "mmdist",
       dependencies: [
         "Ground", "Tensors", "RunFile", "Models", "Adapters", "Datasets", "Batching", "Parallel", "Checkpoints",
-        "Training", "Evaluation", "Tokenizers", arguments,
+        "Training", "Evaluation", "Tokenizers", "Demo", arguments,
       ], swiftSettings: strict),
+    .executableTarget(
+      name: "demo-recipe", dependencies: ["Demo", "Ground", "Models", "SafeTensors", "Tensors"], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
 
     // Tests
     .target(
       name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", dependencies: ["RunFile"], swiftSettings: strict),
     .testTarget(
       name: "SafeTensorsTests", dependencies: ["SafeTensors", "Ground", "Tensors"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
@@ -101,7 +107,9 @@ let package = Package(
     .testTarget(
       name: "EventFilesTests", dependencies: ["EventFiles", "Ground"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
-    .testTarget(name: "JinjaTests", dependencies: ["Jinja", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(
+      name: "JinjaTests", dependencies: ["Jinja", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(name: "DemoTests", dependencies: ["Demo", "Ground", "Media", "RunFile"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
       swiftSettings: strict),

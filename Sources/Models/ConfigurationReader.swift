@@ -9,13 +9,26 @@ public final class ConfigurationReader {
   private var seen: Set<String>
   private let prefix: String
 
-  /// Fields that say nothing about how the model computes.
+  /// Fields that say nothing about how the model computes in training: names, sizes for initialisers, and the
+  /// settings of generation that older files hold.
   private static let withoutEffect: Set<String> = [
-    "_name_or_path", "_attn_implementation_autoset", "_attn_implementation", "architectures", "attn_implementation",
-    "bos_token_id", "chunk_size_feed_forward", "decoder_start_token_id", "dtype", "eos_token_id", "finetuning_task",
-    "id2label", "initializer_factor", "initializer_range", "is_decoder", "label2id", "model_type", "output_attentions",
-    "output_hidden_states", "pad_token_id", "prefix", "problem_type", "return_dict", "sep_token_id",
-    "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "use_cache",
+    "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_flash_attn_2_enabled", "_name_or_path",
+    "architectures", "attn_implementation", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty",
+    "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id",
+    "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
+    "gradient_checkpointing", "id2label", "initializer_factor", "initializer_range", "is_decoder", "is_llama_config",
+    "label2id", "length_penalty", "max_length", "max_sequence_length", "min_length", "model_type",
+    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions",
+    "output_hidden_states", "output_scores", "pad_token_id", "prefix", "problem_type", "remove_invalid_values",
+    "repetition_penalty", "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens",
+    "task_specific_params", "temperature", "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "torch_dtype",
+    "torchscript", "transformers.js_config", "transformers_version", "typical_p", "use_bfloat16", "use_cache",
+  ]
+  /// Fields of every family that must be off.
+  private static let mustBeOff: [String: JSON] = [
+    "add_cross_attention": false, "is_encoder_decoder": false, "pruned_heads": [:], "rope_interleaved": false,
+    "tie_encoder_decoder": false,
   ]
 
   public init(_ members: JSON, at place: String, prefix: String = "") throws {
@@ -104,6 +117,7 @@ public final class ConfigurationReader {
 
   /// - Throws: the fault that names a field which nothing read.
   public func finish() throws {
+    for (key, off) in ConfigurationReader.mustBeOff.sorted(by: { $0.key < $1.key }) { try require(key, in: off) }
     for (key, value) in members.object ?? [:] where !seen.contains(key) && !value.isNull {
       throw Fault(
         .badConfiguration, "'\(name(key))' is not a field that this model family is known to have", at: place,

@@ -25,7 +25,6 @@ func makeGPT2(
   }
   try reader.require("scale_attn_weights", in: true)
   try reader.require("scale_attn_by_inverse_layer_idx", in: false)
-  try reader.require("add_cross_attention", in: false)
   reader.ignore(
     "n_ctx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj", "summary_activation",
     "summary_proj_to_labels", "summary_first_dropout")

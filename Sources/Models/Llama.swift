@@ -62,6 +62,9 @@ extension RotaryDecoder.Configuration {
       queryBias: queryBias, outputBias: outputBias, feedForwardBias: false,
       attentionDropout: Float(try reader.number("attention_dropout", default: 0)), isTied: tied == true || ownTie,
       paddingToken: reader.raw("pad_token_id")?.integer)
+    // A padding token from the end of the table, as PyTorch counts it; one outside is none.
+    if let token = paddingToken, token < 0 { paddingToken = token + self.vocabularySize }
+    if let token = paddingToken, !(0..<self.vocabularySize).contains(token) { paddingToken = nil }
   }
 }
 

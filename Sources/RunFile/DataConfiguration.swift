@@ -18,7 +18,7 @@ extension DataConfiguration: Section {
     Key(
       "max_length", \.maxLength, "longest sample, in tokens, image tokens included",
       otherNames: ["max_seq_length", "model_max_length", "cutoff_len", "sequence_len"]),
-    Key("packing", \.packing, "put several short samples into one row", otherNames: ["sample_packing"]),
+    Key("packing", \.packing, "samples lie side by side without padding, with or without it", otherNames: ["sample_packing"]),
     Key("shuffle", \.shuffle, "a new order each epoch; false: file order"),
   ]
 
@@ -72,7 +72,7 @@ extension DataSource: Section {
 public enum RecordFormat: String, CaseIterable, Sendable {
   case auto, llava, messages, sharegpt, pairs, webdataset
 
-  static let runnable: Set<RecordFormat> = [.auto, .llava, .messages, .sharegpt]
+  static let runnable: Set<RecordFormat> = [.auto, .llava, .messages]
 }
 
 extension RecordFormat: RunFileChoice {}

@@ -32,17 +32,23 @@ struct Mmdist: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let fault as Fault {
-      writeToStandardError("mmdist: error: \(fault)\n")
-      Foundation.exit(fault.kind.rawValue)
+      fail(fault)
     } catch let code as ExitCode {
       Foundation.exit(code.rawValue)
     } catch {
       let code = exitCode(for: error)
       guard code != .success else { exit(withError: error) }
       let message = self.message(for: error).split(separator: "\n").joined(separator: " ")
-      writeToStandardError("mmdist: error: \(message): see 'mmdist --help'\n")
-      Foundation.exit(Fault.Kind.usage.rawValue)
+      fail(Fault(.usage, message, "see 'mmdist --help'"))
     }
+  }
+
+  /// Ends the process with one line for the whole job: of ranks that fail alike before they can talk, the first tells.
+  private static func fail(_ fault: Fault) -> Never {
+    let environment = ProcessInfo.processInfo.environment
+    let rank = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].compactMap { environment[$0] }.first ?? "0"
+    if rank == "0" { writeToStandardError("mmdist: error: \(fault)\n") }
+    Foundation.exit(fault.kind.rawValue)
   }
 }
 

@@ -31,32 +31,37 @@ struct Train: ParsableCommand {
   func run() throws {
     let stop = StopRequest()
     try withWorld { communicator in
-      guard let configuration = try runFile.read() else { return try trainDemo(communicator) }
-      return try Train.train(configuration, resume: resume, stop: stop, communicator) == .stopped ? Fault.Kind.stopped.rawValue : 0
+      guard let configuration = try runFile.read() else {
+        return try DemoRun(sets: runFile.sets, resume: resume, stop: stop, communicator: communicator).run()
+      }
+      let training = try Train.start(configuration, stop: stop, communicator)
+      return try Train.go(training, resume: resume, stop: stop) == .stopped ? Fault.Kind.stopped.rawValue : 0
     }
   }
 
-  static func train(
-    _ configuration: RunConfiguration, resume: String, stop: StopRequest, _ communicator: any Communicator
-  ) throws -> TrainingRun.Ending {
+  /// Everything up to the first step.
+  static func start(
+    _ configuration: RunConfiguration, stop: StopRequest, _ communicator: any Communicator
+  ) throws -> TrainingRun {
     try configuration.validate()
     stop.output = configuration.output
     let count = ThreadCount(communicator)
     let backend = try CPUBackend(threads: count.threads)
     let console = Console(every: configuration.log.every)
     if communicator.rank == 0 {
-      console.note(
-        "mmdist \(Mmdist.version): \(communicator.count) rank\(communicator.count == 1 ? "" : "s"), \(backend.summary)")
+      let ranks = communicator.count == 1 ? "1 rank" : "\(communicator.count) ranks"
+      console.note("mmdist \(Mmdist.version): \(ranks), \(backend.summary)")
       if let warning = count.warning { console.note(warning) }
     }
-    let training = try TrainingRun(
-      configuration, communicator, backend, threads: count.threads, audience: console)
-    let from: TrainingRun.Resume = resume == "auto" ? .auto : resume == "never" ? .never : .from(resume)
-    return try training.run(resume: from, stop: stop)
+    return try TrainingRun(configuration, communicator, backend, threads: count.threads, audience: console)
   }
 
-  private func trainDemo(_ communicator: any Communicator) throws -> Int32 {
-    throw Fault(.missingInput, "no run file", at: "./mmdist.yaml", "give one by -c, or start from 'mmdist init DIR'")
+  static func go(_ training: TrainingRun, resume: String, stop: StopRequest) throws -> TrainingRun.Ending {
+    switch resume {
+    case "auto": try training.run(resume: .auto, stop: stop)
+    case "never": try training.run(resume: .never, stop: stop)
+    default: try training.run(resume: .from(resume), stop: stop)
+    }
   }
 }
 

@@ -1,0 +1,31 @@
+import Foundation
+import Ground
+
+/// Writes the demo: `model/`, `images/`, `train.jsonl`, `held-out.jsonl` and `mmdist.yaml`.
+///
+/// Several ranks share the drawing: each writes the pictures whose number is `part` modulo `parts`, the first also
+/// everything else, the run file last. The demo is whole when all of them have returned.
+/// - Throws: `Fault(.cannotWrite)`, or `Fault(.missingInput)` when the model that comes with the program is not found.
+public func writeDemo(to folder: String, part: Int = 0, of parts: Int = 1) throws {
+  precondition((0..<parts).contains(part), "writeDemo: part \(part) of \(parts)")
+  for set in [PictureSet.training, .heldOut] {
+    try set.writePictures(to: folder + "/images", part: part, of: parts)
+  }
+  guard part == 0 else { return }
+  let model = try DemoModel.folder()
+  try makeFolder(folder + "/model")
+  for name in DemoModel.files { try writeDurably(readFile("\(model)/\(name)"), to: "\(folder)/model/\(name)") }
+  let (training, heldOut) = (PictureSet.training, PictureSet.heldOut)
+  let conversations = training.records { training.conversation($0).map { ($0.text, $0.answer) } }
+  let questions = heldOut.records { [(heldOut.question($0).text, heldOut.question($0).answer)] }
+  try writeDurably(conversations, to: folder + "/train.jsonl")
+  try writeDurably(questions, to: folder + "/held-out.jsonl")
+  try writeDurably(runFileText, to: folder + "/mmdist.yaml")
+}
+
+extension PictureSet {
+  /// The pictures that the demo trains on.
+  static let training = PictureSet(purpose: .training, count: 1536)
+  /// The pictures that it is examined on: as many of each family of questions, and of each answer.
+  static let heldOut = PictureSet(purpose: .heldOut, count: 384)
+}

@@ -1,0 +1,77 @@
+import Batching
+import Datasets
+import Demo
+import Dispatch
+import Evaluation
+import Foundation
+import Ground
+import Parallel
+import RunFile
+import Tensors
+import Training
+
+/// The built-in demo: draws its pictures, trains, and asks the held-out questions before and after.
+struct DemoRun {
+  /// Where it all goes, below the working directory.
+  static let folder = "mmdist-demo"
+
+  let sets: [String]
+  let resume: String
+  let stop: StopRequest
+  let communicator: any Communicator
+
+  func run() throws -> Int32 {
+    let began = DispatchTime.now().uptimeNanoseconds
+    let runFile = DemoRun.folder + "/mmdist.yaml"
+    let isThere = FileManager.default.fileExists(atPath: runFile)
+    // All ranks look before any writes.
+    try communicator.barrier()
+    if !isThere {
+      say(communicator, "no ./mmdist.yaml: the built-in demo, in ./\(DemoRun.folder)")
+      try communicator.agreeOnSuccess {
+        try writeDemo(to: DemoRun.folder, part: communicator.rank, of: communicator.count)
+      }
+    }
+    let configuration = try RunConfiguration(contentsOf: runFile, sets: sets)
+    let training = try Train.start(configuration, stop: stop, communicator)
+    say(communicator, "asking \(Examination().questions.count) questions about held-out pictures, before training")
+    let before = try score(Examination(), training)
+    guard try Train.go(training, resume: resume, stop: stop) == .finished else { return Fault.Kind.stopped.rawValue }
+    say(communicator, "asking them again, and once more with the pictures shuffled")
+    let after = try score(Examination(), training)
+    let shuffled = try score(Examination().shuffled, training)
+    let report = DemoReport(
+      chance: Examination().chance, before: before, after: after, shuffled: shuffled,
+      seconds: Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9)
+    if communicator.rank == 0 {
+      try writeDurably(report.json.indented, to: configuration.output + "/demo-report.json")
+      printLine("\n" + report.table)
+      printLine("report: \(configuration.output)/demo-report.json; the run file to start your own from: \(runFile)")
+    }
+    return 0
+  }
+
+  /// Every rank answers a share of the questions with the model as it is now.
+  private func score(_ examination: Examination, _ training: TrainingRun) throws -> Score {
+    let generator = TextGenerator(
+      training.adapted.model,
+      endTokens: try endTokens(
+        modelFolder: training.configuration.model, training.inputs.tokenizer, training.inputs.template),
+      training.backend)
+    let questions = examination.questions
+    let mine = share(of: questions.count, rank: communicator.rank, of: communicator.count)
+    let answers = try mine.map { index -> String in
+      let asked = questions[index]
+      let prompt = try training.inputs.processor.prompt(
+        [Turn(.user, Record.imageTag + asked.question.text)],
+        images: ["\(DemoRun.folder)/images/\(asked.image)"])
+      let tokens = try generator.generate(prompt, count: 8)
+      return training.inputs.tokenizer.decode(tokens, skipSpecialTokens: true)
+    }
+    let all = try communicator.allGather(Array(JSON.array(answers.map(JSON.string)).description.utf8))
+    return examination.score(
+      try all.flatMap { bytes in
+        (try JSON(parsing: String(decoding: bytes, as: UTF8.self), at: "answers").array ?? []).compactMap(\.string)
+      })
+  }
+}
