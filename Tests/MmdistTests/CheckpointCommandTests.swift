@@ -25,7 +25,7 @@ final class CheckpointCommandTests: ProgramTestCase {
     let newest = "run/checkpoints/step-00000012"
     let shown = try succeed(["checkpoint", "inspect", newest]).output
     for words in [
-      "step 12\n", "F32 [4, 32] model.transformer.h.0.attn.c_attn.lora_A.weight\n",
+      "step 12\n", "F32 [4, 48] model.transformer.h.0.attn.c_attn.lora_A.weight\n",
       "optimizer.second.transformer.h.0.attn.c_attn.lora_A.weight", "shard-00000.safetensors.zst: ",
     ] { XCTAssertTrue(shown.contains(words), "no '\(words)' in \(shown)") }
     XCTAssertTrue(try succeed(["checkpoint", "verify", newest]).output.hasSuffix(" 0 faults\n"))
@@ -82,6 +82,10 @@ final class CheckpointCommandTests: ProgramTestCase {
     let ended = try succeed(["train", "-c", "run.yaml", "--resume", "run/checkpoints/step-00000005"])
     XCTAssertTrue(ended.output.contains("resumed after step 5 from "), ended.output)
     XCTAssertEqual(try timelessMetrics("run"), lines)
-    try assertRefused(["train", "-c", "run.yaml", "--resume", "never"], .cannotWrite, "step 12")
+
+    let anew = try succeed(["train", "-c", "run.yaml", "--resume", "never"])
+    XCTAssertTrue(anew.output.contains("/run/earlier-1\n"), anew.output)
+    for output in ["run", "run/earlier-1"] { XCTAssertEqual(try timelessMetrics(output), lines, output) }
+    XCTAssertEqual(try checkpoints("run/earlier-1"), ["step-00000005", "step-00000010", "step-00000012"])
   }
 }

@@ -79,6 +79,27 @@ final class ExportTests: ProgramTestCase {
     XCTAssertEqual(try metrics("next").count, 12)
   }
 
+  func testAWholeModelIsNoAdapter() throws {
+    let golden = try Golden("llava-siglip-qwen2")
+    try write("run.yaml", golden.runFile("full"))
+    try succeed(["train", "-c", "run.yaml"])
+    let checkpoint = "run/checkpoints/step-00000003"
+    try assertRefused(
+      ["export", "--checkpoint", checkpoint, "--format", "peft", "--output", "adapter"], .usage, "use --format merged")
+    try succeed(["export", "--checkpoint", checkpoint, "--format", "merged", "--output", "merged"])
+    assertClose(try evaluate(golden, ["--set", "model=merged"]), try evaluate(golden, ["--checkpoint", checkpoint]))
+  }
+
+  func testOneRankWritesForAll() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml", "--set", "train.steps=1"])
+    let export = ["export", "--checkpoint", "run/checkpoints/step-00000001", "--format", "peft", "--output", "adapter"]
+    let ended = try succeed(export, ranks: 3)
+    XCTAssertEqual(ended.output.split(separator: "\n").count, 1, ended.output)
+    XCTAssertEqual(ended.errors, "")
+  }
+
   func testAnOutputThatIsThereIsLeftAlone() throws {
     let golden = try Golden("gpt2")
     try write("run.yaml", golden.runFile())

@@ -52,6 +52,19 @@ final class GenerationTests: ProgramTestCase {
     XCTAssertNotEqual(adapted, base)
   }
 
+  func testAPromptThatIsLongerThanTheModelTakes() throws {
+    let golden = try Golden("gpt2")
+    let positions = try XCTUnwrap(JSON(contentsOf: golden.modelFolder + "/config.json")["n_positions"]?.integer)
+    let long = String(repeating: "a few words ", count: positions)
+    try assertRefused(
+      ["generate", "--model", golden.modelFolder, "--prompt", long], .badData,
+      "the model takes \(positions): shorten it")
+    // What is written stops at the last position.
+    let ended = try succeed(
+      ["generate", "--model", golden.modelFolder, "--prompt", "Hello", "--max-new-tokens", "\(positions)"])
+    XCTAssertGreaterThan(ended.output.utf8.count, 0)
+  }
+
   func testPicturesAndTagsMustAgree() throws {
     let golden = try Golden("llava-clip-llama")
     let ended = try run(["generate", "--model", golden.modelFolder, "--prompt", "<image> and <image>?"])

@@ -77,6 +77,7 @@ struct Program {
       process.executableURL = URL(fileURLWithPath: try Program.launcher())
       process.arguments =
         ["-q", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", Program.path] + arguments
+      environment["OMPI_MCA_odls_base_sigkill_timeout"] = "0"  // else it takes a second more to end a failed job
       if geteuid() == 0 {
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"

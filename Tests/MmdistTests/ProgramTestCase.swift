@@ -96,7 +96,7 @@ class ProgramTestCase: XCTestCase {
   }
 
   /// Waits until `metrics.jsonl` has a line for `step`.
-  func await(step: Int, of output: String, _ running: Program.Running) throws {
+  func waitForStep(_ step: Int, of output: String, _ running: Program.Running) throws {
     let deadline = Date(timeIntervalSinceNow: 60)
     while running.process.isRunning, Date() < deadline {
       if let data = try? bytes("\(output)/metrics.jsonl"), data.count(where: { $0 == 0x0A }) >= step { return }

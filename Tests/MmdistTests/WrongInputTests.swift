@@ -78,7 +78,7 @@ final class WrongInputTests: ProgramTestCase {
     _ = try golden()
     let running = try start(train + sets("train.steps=100000"))
     defer { running.kill() }
-    try await (step: 1, of: "run", running)
+    try waitForStep(1, of: "run", running)
     try assertRefused(train, .cannotWrite, "in use by another run", "pid \(running.process.processIdentifier)")
   }
 
