@@ -77,6 +77,9 @@ public final class TrainingRun {
       precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
     trainer = Trainer(adapted, plan, communicator, backend)
     if isLeader {
+      if let reason = lock?.unavailable {
+        audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
+      }
       for line in adapted.partsTable(learningRates: plan.parts.mapValues(\.learningRate)) { audience.note(line) }
       audience.note(adapted.parameterLine)
       warnAboutRanks(plan)

@@ -3,7 +3,8 @@ import Training
 
 /// Shows a run: one line that is rewritten on a terminal, plain lines in a file.
 final class Console: TrainingRun.Audience {
-  private let isTerminal = isatty(STDOUT_FILENO) == 1
+  private let isTerminal = Console.showsTerminal
+  private var lastDrawn = 0.0
   private let every: Int
   private var recentSeconds: [Double] = []
   private var lineIsOpen = false
@@ -23,12 +24,24 @@ final class Console: TrainingRun.Audience {
       "step \(report.step)/\(steps)  loss \(fixed(report.loss, 4))  grad norm \(fixed(report.gradientNorm, 3))  "
       + "\(Int(report.tokensPerSecond.rounded())) tokens/s  ETA \(duration(mean * Double(steps - report.step)))"
     if isTerminal {
+      let now = Date().timeIntervalSinceReferenceDate
+      guard now - lastDrawn > 0.1 || report.step == steps else { return }
+      lastDrawn = now
       FileHandle.standardOutput.write(Data(("\r\u{1B}[K" + line).utf8))
       lineIsOpen = true
       if report.step == steps { closeLine() }
     } else {
       printLine(line)
     }
+  }
+
+  /// Whether somebody watches: mpirun gives its ranks a pseudo-terminal even when it writes to a file itself, so
+  /// there its own output counts.
+  private static var showsTerminal: Bool {
+    guard isatty(STDOUT_FILENO) == 1 else { return false }
+    guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] != nil else { return true }
+    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
+    return target.map { $0.hasPrefix("/dev/pts/") || $0.hasPrefix("/dev/tty") } ?? false
   }
 
   private func closeLine() {
