@@ -12,6 +12,8 @@ struct Program {
   let folder: String
   /// Where what it prints is caught.
   let captures: String
+  /// Set beside what the test itself has.
+  var environment: [String: String] = [:]
 
   /// A run that is going on.
   final class Running {
@@ -73,6 +75,7 @@ struct Program {
     let process = Process()
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = nil
+    environment.merge(self.environment) { $1 }
     if let ranks {
       process.executableURL = URL(fileURLWithPath: try Program.launcher())
       process.arguments =

@@ -22,8 +22,11 @@ class ProgramTestCase: XCTestCase {
 
   // MARK: Running
 
-  func start(_ arguments: [String], ranks: Int? = nil) throws -> Program.Running {
-    try Program(arguments: arguments, ranks: ranks, folder: folder, captures: captures).start()
+  func start(_ arguments: [String], ranks: Int? = nil, threads: Int? = nil) throws -> Program.Running {
+    let environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
+    return try Program(
+      arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment
+    ).start()
   }
 
   func run(_ arguments: [String], ranks: Int? = nil, file: StaticString = #filePath, line: UInt = #line) throws

@@ -37,6 +37,21 @@ final class RanksTests: ProgramTestCase {
     }
   }
 
+  func testSameBitsOnAnyNumberOfThreadsAndWithRecomputation() throws {
+    try write("run.yaml", Golden("llava-siglip-qwen2").runFile())
+    let changes = sets("train.precision=bfloat16", "train.parts.vision={train: full, learning_rate: 1.0e-3}")
+    let recomputing = changes + sets("train.recompute=true")
+    let runs: [(name: String, ranks: Int?, threads: Int, changes: [String])] = [
+      ("plain", nil, 1, changes), ("threads", nil, 3, changes), ("recomputing", nil, 2, recomputing),
+      ("both", 2, 2, recomputing),
+    ]
+    for run in runs {
+      let ended = try start(train(run.name, steps: 5) + run.changes, ranks: run.ranks, threads: run.threads).ended()
+      XCTAssertEqual(ended.code, 0, ended.errors)
+      try assertSameResult(run.name, as: "plain")
+    }
+  }
+
   func testOtherSeedOrDropoutIsAnotherRun() throws {
     try write("run.yaml", Golden("llava-clip-llama").runFile())
     try succeed(train("alone", steps: 3))
