@@ -18,7 +18,9 @@ extension DataConfiguration: Section {
     Key(
       "max_length", \.maxLength, "longest sample, in tokens, image tokens included",
       otherNames: ["max_seq_length", "model_max_length", "cutoff_len", "sequence_len"]),
-    Key("packing", \.packing, "samples lie side by side without padding, with or without it", otherNames: ["sample_packing"]),
+    Key(
+      "packing", \.packing, "samples lie side by side without padding, with or without it",
+      otherNames: ["sample_packing"]),
     Key("shuffle", \.shuffle, "a new order each epoch; false: file order"),
   ]
 

@@ -13,8 +13,9 @@ struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes a checkpoint as Hugging Face reads it, and compares what it reads back.",
     discussion: """
-      peft: the adapter, with the parts that are trained whole. merged: the whole model with the updates added to its
-      weights, in the Hub's layout. llava: the same in the layout of the original LLaVA code.
+      peft    the adapter, with the parts that are trained whole
+      merged  the whole model with the updates added to its weights, in the Hub's layout
+      llava   the same in the layout of the original LLaVA code
       """)
 
   @Option(help: ArgumentHelp("A checkpoint of a run.", valueName: "DIR")) var checkpoint: String

@@ -18,7 +18,7 @@ struct Generate: ParsableCommand {
   @Option(help: ArgumentHelp("Hugging Face model directory.", valueName: "DIR")) var model: String
   @Option(help: ArgumentHelp("PEFT adapter.", valueName: "DIR")) var adapter: String?
   @Option(
-    name: .customLong("image"), parsing: .singleValue,
+    name: .customLong("image"), parsing: .upToNextOption,
     help: ArgumentHelp("Picture; may be given several times.", valueName: "F"))
   var images: [String] = []
   @Option(help: "What the user says.") var prompt: String

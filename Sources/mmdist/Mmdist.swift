@@ -29,6 +29,7 @@ struct Mmdist: ParsableCommand {
   /// Parses and runs; every failure is one line on standard error and an exit code of sysexits.
   static func main() {
     do {
+      try checkCommandName()
       var command = try parseAsRoot()
       // What one rank can do is done once: the other ranks have nothing to do.
       if launchedRank > 0, !(command is any ParallelCommand) { Foundation.exit(0) }
@@ -46,6 +47,15 @@ struct Mmdist: ParsableCommand {
       let message = self.message(for: error).split(separator: "\n").joined(separator: " ")
       fail(Fault(.usage, message, "see 'mmdist --help'"))
     }
+  }
+
+  /// A command that is not known is told by its own name, with the nearest known one.
+  private static func checkCommandName() throws {
+    let names = configuration.subcommands.map { $0._commandName } + ["help"]
+    guard let typed = CommandLine.arguments.dropFirst().first, !typed.hasPrefix("-"), !names.contains(typed) else {
+      return
+    }
+    throw Fault(.usage, "unknown command '\(typed)'\(didYouMean(typed, among: names))", "see 'mmdist --help'")
   }
 
   /// Ends the process with one line for the whole job: of ranks that fail alike before they can talk, the first tells.

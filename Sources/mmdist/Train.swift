@@ -71,7 +71,7 @@ struct RunFileOptions: ParsableArguments {
   var config: String?
 
   @Option(
-    name: .customLong("set"), parsing: .singleValue,
+    name: .customLong("set"), parsing: .upToNextOption,
     help: ArgumentHelp("A key of the run file and its value; may be given several times.", valueName: "key.path=value"))
   var sets: [String] = []
 
