@@ -126,6 +126,10 @@ let package = Package(
         "Training", "Adapters", "Datasets", "Models", "Parallel", "SafeTensors", "Tensors", "TestSupport",
       ],
       swiftSettings: strict),
+    .testTarget(name: "AdaptersTests", dependencies: ["Adapters", "Models"], swiftSettings: strict),
+    .testTarget(
+      name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
   ]
 )

@@ -72,8 +72,9 @@ public func grouped(_ number: Int) -> String {
 }
 
 extension AdaptedModel {
-  /// Whether what is trained can be kept as an adapter: not so for a whole language model by itself.
-  public var isAdapter: Bool { !lora.layers.isEmpty || model.isMultimodal && !trainable.isEmpty }
+  /// Whether what is trained can be kept as an adapter: not so where the language model is trained whole, whose head may
+  /// be its embedding, which PEFT would tear apart.
+  public var isAdapter: Bool { methods[.language] != .full && !trainable.isEmpty }
 
   /// The table of parts: how each is trained, how many of its parameters, in which layers.
   public func partsTable(learningRates: [ModelPart: Double]) -> [String] {

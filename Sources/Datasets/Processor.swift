@@ -92,9 +92,12 @@ public struct Processor: Sendable {
   // MARK: Prompts
 
   /// The tokens and pixels of a conversation that the assistant is to continue; nothing in it is supervised.
-  /// - Throws: `Fault` when the pictures do not fit the placeholders or cannot be decoded.
+  /// - Throws: `Fault` when the pictures do not fit the placeholders or cannot be decoded, or for more tokens than `maxLength`.
   public func prompt(_ turns: [Turn], images: [String]) throws -> Sample {
     let text = try encode(turns, images: images.count, prompt: true)
+    guard text.ids.count <= maxLength else {
+      throw Fault(.badData, "the prompt has \(text.ids.count) tokens, the model takes \(maxLength)", "shorten it")
+    }
     return Sample(
       ids: text.ids, supervised: [Bool](repeating: false, count: text.ids.count),
       pixels: try pixels(of: images, at: nil), imagePositions: text.imagePositions, place: "the prompt", index: 0)

@@ -4,7 +4,7 @@ import Ground
 import Parallel
 import Tensors
 
-struct Doctor: ParsableCommand {
+struct Doctor: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Looks at MPI, products, cores, threads, GPU and disk, and says what to do about each.")
 

@@ -12,7 +12,7 @@ import RunFile
 import Tensors
 import Training
 
-struct Evaluate: ParsableCommand {
+struct Evaluate: ParallelCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval", abstract: "Evaluates a model, a checkpoint or an adapter on records.",
     discussion: """

@@ -31,6 +31,8 @@ struct Mmdist: ParsableCommand {
     do {
       try checkCommandName()
       var command = try parseAsRoot()
+      // What one rank can do is done once: the other ranks have nothing to do.
+      if launchedRank > 0, !(command is any ParallelCommand) { Foundation.exit(0) }
       try command.run()
     } catch let fault as Fault {
       fail(fault)
@@ -38,7 +40,10 @@ struct Mmdist: ParsableCommand {
       Foundation.exit(code.rawValue)
     } catch {
       let code = exitCode(for: error)
-      guard code != .success else { exit(withError: error) }
+      guard code != .success else {
+        if launchedRank == 0 { exit(withError: error) }
+        Foundation.exit(0)
+      }
       let message = self.message(for: error).split(separator: "\n").joined(separator: " ")
       fail(Fault(.usage, message, "see 'mmdist --help'"))
     }
@@ -55,12 +60,23 @@ struct Mmdist: ParsableCommand {
 
   /// Ends the process with one line for the whole job: of ranks that fail alike before they can talk, the first tells.
   private static func fail(_ fault: Fault) -> Never {
-    let environment = ProcessInfo.processInfo.environment
-    let rank = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].compactMap { environment[$0] }.first ?? "0"
-    if rank == "0" { writeToStandardError("mmdist: error: \(fault)\n") }
+    if launchedRank == 0 {
+      writeToStandardError("mmdist: error: \(fault)\n")
+    } else {
+      usleep(500_000)  // a launcher ends all ranks as soon as one fails: the first gets the time to tell
+    }
     Foundation.exit(fault.kind.rawValue)
   }
+
+  /// The rank that the launcher gave this process, known before the ranks can talk; 0 without a launcher.
+  private static var launchedRank: Int {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
+  }
 }
+
+/// A command in which all ranks of a job take part; any other is done by the first rank alone.
+protocol ParallelCommand: ParsableCommand {}
 
 /// Writes a line at once, so that what watches a file or a pipe sees it.
 func printLine(_ line: String) {

@@ -6,7 +6,7 @@ import RunFile
 import Tensors
 import Training
 
-struct Train: ParsableCommand {
+struct Train: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fine-tunes a model as a run file says.",
     discussion: """

@@ -35,9 +35,11 @@ struct ThreadCount {
       threads = bound < cores ? bound : max(1, cores / ranks)
     }
     if threads > bound {
+      let place = "warning: \(threads) threads on \(bound) core\(bound == 1 ? "" : "s"): "
       warning =
-        "warning: \(threads) threads on \(bound) core\(bound == 1 ? "" : "s"): the launcher bound this rank; "
-        + "use mpirun --bind-to none or --map-by slot:PE=\(threads)"
+        bound == cores
+        ? place + "OMP_NUM_THREADS asks for more than there are"
+        : place + "the launcher bound this rank; use mpirun --bind-to none or --map-by slot:PE=\(threads)"
     } else if bound * ranks < cores, environment["OMP_NUM_THREADS"] == nil {
       warning =
         "warning: \(ranks) rank\(ranks == 1 ? "" : "s") bound to \(bound) core\(bound == 1 ? "" : "s") each, of \(cores): "

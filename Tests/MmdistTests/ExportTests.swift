@@ -1,0 +1,113 @@
+import Foundation
+import Ground
+import SafeTensors
+import TestSupport
+import XCTest
+
+/// `mmdist export`: what it writes is a model or an adapter that loads again and computes the same.
+final class ExportTests: ProgramTestCase {
+  private func evaluate(_ golden: Golden, _ arguments: [String]) throws -> [Double] {
+    try succeed(
+      [
+        "eval", "-c", "run.yaml", "--data", golden.recordsFile, "--images", golden.imagesFolder, "--output",
+        "report.json",
+      ] + arguments)
+    return try (JSON(contentsOf: path("report.json"))["samples"]?.array ?? []).compactMap { $0["nll"]?.double }
+  }
+
+  private func assertClose(
+    _ values: [Double], _ wanted: [Double], file: StaticString = #filePath, line: UInt = #line
+  ) {
+    XCTAssertEqual(values.count, wanted.count, file: file, line: line)
+    for (value, want) in zip(values, wanted) {
+      XCTAssertEqual(value, want, accuracy: 1e-5 * want, file: file, line: line)
+    }
+  }
+
+  private func names(_ model: String) throws -> Set<String> { Set(try WeightFiles(folder: path(model)).names) }
+
+  func testAdapterMergedModelAndOriginalLayout() throws {
+    for name in ["llava-clip-llama", "llava-siglip-qwen2"] {
+      let golden = try Golden(name)
+      try write("run.yaml", golden.runFile())
+      try succeed(["train", "-c", "run.yaml", "--set", "output=\(name)"])
+      let checkpoint = "\(name)/checkpoints/step-00000012"
+      let wanted = try evaluate(golden, ["--checkpoint", checkpoint])
+      XCTAssertEqual(wanted.count, golden.records.count)
+
+      for format in ["peft", "merged", "llava"] {
+        let ended = try succeed(
+          ["export", "--checkpoint", checkpoint, "--format", format, "--output", "\(name)-\(format)"])
+        XCTAssertTrue(ended.output.hasPrefix("wrote \(name)-\(format); read back"), ended.output)
+      }
+      XCTAssertEqual(
+        try bytes("\(name)-peft/adapter_model.safetensors"), try bytes("\(name)/adapter/adapter_model.safetensors"))
+      assertClose(try evaluate(golden, ["--adapter", "\(name)-peft"]), wanted)
+      for format in ["merged", "llava"] {
+        assertClose(try evaluate(golden, sets("model=\(name)-\(format)", "adapter=null")), wanted)
+      }
+
+      let hub = try names("\(name)-merged")
+      XCTAssertTrue(hub.contains("language_model.model.layers.0.self_attn.q_proj.weight"), "\(hub.sorted())")
+      XCTAssertTrue(hub.contains("vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight"), "\(hub.sorted())")
+      XCTAssertTrue(hub.contains("multi_modal_projector.linear_1.weight"), "\(hub.sorted())")
+      let original = try names("\(name)-llava")
+      XCTAssertTrue(original.contains("model.layers.0.self_attn.q_proj.weight"), "\(original.sorted())")
+      XCTAssertTrue(original.contains("model.mm_projector.2.weight"), "\(original.sorted())")
+      XCTAssertEqual(hub.count, original.count)
+    }
+  }
+
+  func testATextModel() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml"])
+    let checkpoint = "run/checkpoints/step-00000012"
+    try succeed(["export", "--checkpoint", checkpoint, "--format", "merged", "--output", "merged"])
+    assertClose(
+      try evaluate(golden, sets("model=merged", "adapter=null")), try evaluate(golden, ["--checkpoint", checkpoint]))
+    XCTAssertEqual(try names("merged"), Set(try WeightFiles(folder: golden.modelFolder).names))
+  }
+
+  func testAMergedModelCanBeTrainedOn() throws {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml", "--set", "train.steps=2"])
+    try succeed(
+      ["export", "--checkpoint", "run/checkpoints/step-00000002", "--format", "merged", "--output", "merged"])
+    try succeed(["train", "-c", "run.yaml"] + sets("model=merged", "adapter=null", "output=next"))
+    XCTAssertEqual(try metrics("next").count, 12)
+  }
+
+  func testAWholeModelIsNoAdapter() throws {
+    let golden = try Golden("llava-siglip-qwen2")
+    try write("run.yaml", golden.runFile("full"))
+    try succeed(["train", "-c", "run.yaml"])
+    let checkpoint = "run/checkpoints/step-00000003"
+    try assertRefused(
+      ["export", "--checkpoint", checkpoint, "--format", "peft", "--output", "adapter"], .usage, "use --format merged")
+    try succeed(["export", "--checkpoint", checkpoint, "--format", "merged", "--output", "merged"])
+    assertClose(try evaluate(golden, ["--set", "model=merged"]), try evaluate(golden, ["--checkpoint", checkpoint]))
+  }
+
+  func testOneRankWritesForAll() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml", "--set", "train.steps=1"])
+    let export = ["export", "--checkpoint", "run/checkpoints/step-00000001", "--format", "peft", "--output", "adapter"]
+    let ended = try succeed(export, ranks: 3)
+    XCTAssertEqual(ended.output.split(separator: "\n").count, 1, ended.output)
+    XCTAssertEqual(ended.errors, "")
+  }
+
+  func testAnOutputThatIsThereIsLeftAlone() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml", "--set", "train.steps=1"])
+    try makeFolder(path("there"))
+    let ended = try run(
+      ["export", "--checkpoint", "run/checkpoints/step-00000001", "--format", "peft", "--output", "there"])
+    XCTAssertEqual(ended.code, 73)
+    XCTAssertEqual(ended.errors, "mmdist: error: the folder is there already (there): choose another one\n")
+  }
+}

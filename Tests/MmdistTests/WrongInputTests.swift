@@ -1,0 +1,246 @@
+import Foundation
+import Ground
+import TestSupport
+import XCTest
+
+/// What a user gets wrong: one line from one rank, and the exit code of its kind.
+final class WrongInputTests: ProgramTestCase {
+  private let train = ["train", "-c", "run.yaml"]
+
+  private func golden() throws -> Golden {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.runFile())
+    return golden
+  }
+
+  /// A run on one good record and `record`, with pictures of the test's folder.
+  private func assertRecordIsRefused(
+    _ record: String, _ kind: Fault.Kind, _ says: String..., file: StaticString = #filePath, line: UInt = #line
+  ) throws {
+    let golden = try golden()
+    try? copy(golden.imagesFolder + "/00-wide.jpg", to: "good.jpg")
+    try write(
+      "records.jsonl",
+      """
+      {"image": "good.jpg", "conversations": [{"from": "human", "value": "<image>\\nA?"}, {"from": "gpt", "value": "B."}]}
+      \(record)
+
+      """)
+    let arguments = train + sets("data.train=[{path: records.jsonl}]")
+    for ranks in [nil, 2] {
+      let ended = try run(arguments, ranks: ranks)
+      XCTAssertEqual(ended.code, kind.rawValue, ended.errors, file: file, line: line)
+      XCTAssertEqual(ended.errorLines.count, 1, ended.errors, file: file, line: line)
+      XCTAssertTrue(ended.errors.hasPrefix("mmdist: error: "), ended.errors, file: file, line: line)
+      for words in says + ["records.jsonl:2"] {
+        XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)", file: file, line: line)
+      }
+    }
+    XCTAssertFalse(
+      FileManager.default.fileExists(atPath: path("run/metrics.jsonl")), "it is seen before step 1", file: file,
+      line: line)
+  }
+
+  // MARK: Command line and run file
+
+  func testUnknownOption() throws {
+    try assertRefused(["train", "--stepps", "3"], .usage, "--stepps")
+    try assertRefused(["trian"], .usage, "trian")
+    try assertRefused(["eval", "-c", "run.yaml"], .usage, "--output")
+    try assertRefused(["eval", "-c", "run.yaml", "--output", "r.json", "--metrics", "bleu"], .usage, "bleu")
+  }
+
+  func testUnknownKey() throws {
+    try write("run.yaml", Golden("gpt2").plainRunFile + "checkpoint: {evry: 5}\n")
+    try assertRefused(train, .badConfiguration, "'checkpoint.evry'", "did you mean 'every'", "run.yaml:4")
+    try write("run.yaml", Golden("gpt2").plainRunFile)
+    try assertRefused(train + sets("train.stepps=3"), .badConfiguration, "'train.stepps'", "did you mean 'steps'")
+  }
+
+  func testNoRunFile() throws {
+    try assertRefused(["train", "-c", "nowhere.yaml"], .missingInput, "no such file (nowhere.yaml)")
+  }
+
+  func testMissingModel() throws {
+    _ = try golden()
+    try assertRefused(train + sets("model=nowhere"), .missingInput, "nowhere/config.json")
+  }
+
+  func testTargetsThatMatchNothing() throws {
+    _ = try golden()
+    let wrong = sets("adapter=null", "train.parts.language.targets=[q_porj]")
+    try assertRefused(train + wrong, .badConfiguration, "'q_porj'", "train.parts.language.targets", "q_proj")
+    let pattern = sets("adapter=null", "train.parts.language.targets=.*nothing.*")
+    try assertRefused(train + pattern, .badConfiguration, "train.parts.language.targets")
+  }
+
+  func testOutputInUse() throws {
+    _ = try golden()
+    let running = try start(train + sets("train.steps=100000"))
+    defer { running.kill() }
+    try waitForStep(1, of: "run", running)
+    try assertRefused(train, .cannotWrite, "in use by another run", "pid \(running.process.processIdentifier)")
+  }
+
+  // MARK: Records and pictures
+
+  func testMissingImage() throws {
+    try assertRecordIsRefused(
+      #"{"image": "no.jpg", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#,
+      .missingInput, "no.jpg")
+  }
+
+  func testTruncatedJPEG() throws {
+    let whole = try readFile(golden().imagesFolder + "/01-tall.jpg")
+    try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: path("torn.jpg")))
+    try assertRecordIsRefused(
+      #"{"image": "torn.jpg", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#,
+      .badData, "torn.jpg")
+  }
+
+  func testATagWithoutAnImageAndTheReverse() throws {
+    try assertRecordIsRefused(
+      #"{"conversations": [{"from": "human", "value": "<image>\nA?"}, {"from": "gpt", "value": "B"}]}"#, .badData,
+      "<image>")
+    try assertRecordIsRefused(
+      #"{"image": "good.jpg", "conversations": [{"from": "human", "value": "A?"}, {"from": "gpt", "value": "B"}]}"#,
+      .badData, "<image>")
+  }
+
+  func testNothingSupervised() throws {
+    try assertRecordIsRefused(
+      #"{"conversations": [{"from": "system", "value": "A"}, {"from": "human", "value": "B"}]}"#, .badData)
+  }
+
+  func testASampleThatIsTooLong() throws {
+    let answer = String(repeating: "many words ", count: 400)
+    try assertRecordIsRefused(
+      #"{"conversations": [{"from": "human", "value": "A?"}, {"from": "gpt", "value": "\#(answer)"}]}"#, .badData,
+      "512")
+  }
+
+  func testARecordThatIsNoJSON() throws {
+    try assertRecordIsRefused(#"{"conversations": ["#, .badData)
+  }
+
+  // MARK: Models
+
+  /// A copy of the golden model with one file changed; the run is refused.
+  private func assertModelIsRefused(
+    _ name: String, _ kind: Fault.Kind, _ says: String..., change body: (inout Data) throws -> Void
+  ) throws {
+    let golden = try golden()
+    try? FileManager.default.removeItem(atPath: path("model"))
+    try copy(golden.modelFolder, to: "model")
+    try change("model/\(name)", body)
+    for ranks in [nil, 2] {
+      let ended = try run(train + sets("model=model"), ranks: ranks)
+      XCTAssertEqual(ended.code, kind.rawValue, ended.errors)
+      XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+      for words in says { XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)") }
+    }
+  }
+
+  func testATruncatedSafetensorsFile() throws {
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") { $0 = $0.prefix($0.count - 100) }
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") { $0 = $0.prefix(500) }
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") { $0 = $0.prefix(3) }
+  }
+
+  func testALyingSafetensorsHeader() throws {
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") { $0[7] = 0x7F }
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") { $0[0] &-= 8 }
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") {
+      try $0.replace("\"shape\":[336,48]", with: "\"shape\":[336,49]")
+    }
+    try assertModelIsRefused("model.safetensors", .badData, "model.safetensors") {
+      try $0.replace("\"dtype\":\"F32\"", with: "\"dtype\":\"F64\"")
+    }
+  }
+
+  func testMissingAndSurplusWeights() throws {
+    try assertModelIsRefused(
+      "model.safetensors", .badData, "language_model.layers.0.self_attn.q_proj.weight", "did you mean"
+    ) { try $0.replace("layers.0.self_attn.q_proj.weight", with: "layers.0.self_attn.q_porj.weight") }
+    try assertModelIsRefused("config.json", .badData, "no place for the weight", "layers.2.") {
+      try $0.replace("\"num_hidden_layers\": 3,\n    \"num_key", with: "\"num_hidden_layers\": 2,\n    \"num_key")
+    }
+    try assertModelIsRefused("config.json", .badData, "has shape", "[48, 48]") {
+      try $0.replace("\"num_attention_heads\": 6", with: "\"num_attention_heads\": 8")
+    }
+  }
+
+  func testAConfigurationThatIsNotSupported() throws {
+    try assertModelIsRefused("config.json", .badConfiguration, "rope_type", "yarn") {
+      try $0.replace("\"rope_type\": \"llama3\"", with: "\"rope_type\": \"yarn\"")
+    }
+    try assertModelIsRefused("config.json", .badConfiguration, "sliding_window_pattern") {
+      try $0.replace("\"mlp_bias\": false", with: "\"sliding_window_pattern\": 4")
+    }
+    try assertModelIsRefused("config.json", .badConfiguration, "mamba") {
+      try $0.replace("\"model_type\": \"llama\"", with: "\"model_type\": \"mamba\"")
+    }
+    try assertModelIsRefused("config.json", .badData, "config.json", "line") { $0 = $0.prefix(200) }
+  }
+
+  // MARK: Adapters
+
+  private func assertAdapterIsRefused(
+    _ name: String, _ kind: Fault.Kind, _ says: String..., change body: (inout Data) throws -> Void
+  ) throws {
+    let golden = try golden()
+    try? FileManager.default.removeItem(atPath: path("adapter"))
+    try copy(golden.folder + "/adapter_init", to: "adapter")
+    try change("adapter/\(name)", body)
+    let evaluation = [
+      "eval", "-c", "run.yaml", "--data", golden.recordsFile, "--images", golden.imagesFolder, "--output", "r.json",
+    ]
+    for arguments in [train, evaluation] {
+      for ranks in [nil, 2] {
+        let ended = try run(arguments + sets("adapter=adapter"), ranks: ranks)
+        XCTAssertEqual(ended.code, kind.rawValue, ended.errors)
+        XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+        for words in says { XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)") }
+      }
+    }
+  }
+
+  func testAnAdapterThatDoesNotBindEveryKey() throws {
+    try assertAdapterIsRefused("adapter_model.safetensors", .badData, "layers.1.self_attn.x_proj.lora_A.weight") {
+      try $0.replace("layers.1.self_attn.q_proj.lora_A.weight", with: "layers.1.self_attn.x_proj.lora_A.weight")
+    }
+    try assertAdapterIsRefused("adapter_model.safetensors", .badData, "layers.7.self_attn.q_proj.lora_B.weight") {
+      try $0.replace("layers.1.self_attn.q_proj.lora_B.weight", with: "layers.7.self_attn.q_proj.lora_B.weight")
+    }
+  }
+
+  func testAnAdapterWithAnotherMethod() throws {
+    try assertAdapterIsRefused("adapter_config.json", .badConfiguration, "use_dora") {
+      try $0.replace("\"use_dora\": false", with: "\"use_dora\": true")
+    }
+    try assertAdapterIsRefused("adapter_config.json", .badConfiguration, "IA3") {
+      try $0.replace("\"peft_type\": \"LORA\"", with: "\"peft_type\": \"IA3\"")
+    }
+  }
+
+  func testAnAdapterOfAnotherRankOrAlpha() throws {
+    _ = try golden()
+    try assertRefused(
+      train + sets("train.parts.language.rank=8"), .badConfiguration, "train.parts.language.rank is 8",
+      "the adapter's is 4")
+    try assertRefused(
+      train + sets("train.parts.language.alpha=9"), .badConfiguration, "train.parts.language.alpha")
+    try assertRefused(train + sets("train.parts.language.targets=[q_proj]"), .badData, "adapter_init")
+    try assertRefused(train + sets("adapter=nowhere"), .missingInput, "nowhere/adapter_config.json")
+  }
+}
+
+extension Data {
+  /// Replaces the first occurrence of a text; one that is not there is an error of the test.
+  mutating func replace(_ text: String, with other: String) throws {
+    guard let range = range(of: Data(text.utf8)) else {
+      throw Fault(.internalError, "'\(text)' is not in the file", "correct the test")
+    }
+    replaceSubrange(range, with: Data(other.utf8))
+  }
+}
