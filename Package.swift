@@ -88,8 +88,6 @@ let package = Package(
     .executableTarget(
       name: "demo-recipe", dependencies: ["Demo", "Ground", "Models", "SafeTensors", "Tensors"], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
-    .executableTarget(
-      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
 
     // Tests
     .target(
@@ -127,5 +125,9 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
+
+    // Benchmarks
+    .executableTarget(
+      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
   ]
 )
