@@ -10,7 +10,7 @@ mmdist=.build/release/mmdist
 
 mkdir -p "$work"
 cp demo/pretrain.yaml "$work"
-"$tool" captions "$work" 16000 1
+"$tool" captions "$work" 8000 1
 "$tool" fresh "$model" "$work/fresh"
 "$mmdist" train -c "$work/pretrain.yaml"
 "$mmdist" export --checkpoint "$work/run/checkpoints/$(ls "$work/run/checkpoints" | tail -1)" \

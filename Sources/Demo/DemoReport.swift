@@ -48,10 +48,10 @@ extension Question.Family {
   /// A question of the family, for the table.
   fileprivate var example: String {
     switch self {
-    case .colour: "What colour is the star?"
-    case .shape: "Which shape is red?"
-    case .number: "How many stars are there?"
-    case .side: "Left or right of the star?"
+    case .colour: "What colour is it?"
+    case .shape: "Which shape is it?"
+    case .number: "How many are there?"
+    case .side: "Left or right?"
     }
   }
 }

@@ -21,7 +21,7 @@ struct PictureSet: Sendable {
   var count: Int
   var seed: UInt64 = 0
 
-  /// The scene of one picture; kinds take turns.
+  /// The scene of one picture.
   func scene(_ index: Int) -> Scene {
     purpose == .heldOut ? heldOut(index).scene : drawLots(index, attempt: 0).scene
   }
@@ -57,7 +57,6 @@ struct PictureSet: Sendable {
 
   private func drawLots(_ index: Int, attempt: Int) -> (scene: Scene, dice: Dice) {
     var dice = Dice([0x64_656d_6f, seed, purpose.rawValue, UInt64(index), UInt64(attempt)])
-    let kind = dice.pick(Scene.Kind.allCases)
-    return (Scene(kind, &dice), dice)
+    return (Scene(&dice), dice)
   }
 }

@@ -7,7 +7,6 @@ extension Scene {
   func drawn() -> Picture {
     var canvas = Canvas(width: width, height: height)
     canvas.fill { backdrop.colour(x: $0, y: $1) }
-    let figures = groups.flatMap(\.figures)
     for figure in figures { canvas.shade(figure) }
     for figure in figures { canvas.paint(figure) }
     if backdrop.grain > 0 { canvas.roughen(deviation: backdrop.grain, seed: backdrop.grainSeed) }
