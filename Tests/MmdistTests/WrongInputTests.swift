@@ -74,6 +74,27 @@ final class WrongInputTests: ProgramTestCase {
     try assertRefused(train + pattern, .badConfiguration, "train.parts.language.targets")
   }
 
+  func testAnOutputThatCannotBeMade() throws {
+    _ = try golden()
+    try assertRefused(train + sets("output=run.yaml/run"), .cannotWrite, "run.yaml/run")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--output", "run.yaml/report.json"], .cannotWrite, "run.yaml")
+  }
+
+  func testResumingWithOtherUpdates() throws {
+    _ = try golden()
+    try succeed(train + sets("train.steps=1"))
+    for ranks in [nil, 2] {
+      let ended = try run(train + sets("adapter=null", "train.parts.language.rank=8"), ranks: ranks)
+      XCTAssertEqual(ended.code, 78, ended.errors)
+      let faults = ended.errorLines.filter { $0.hasPrefix("mmdist: error: ") }
+      XCTAssertEqual(faults.count, 1, ended.errors)
+      XCTAssertTrue(faults.first?.contains("resume with the run file that it was made with") == true, ended.errors)
+      XCTAssertTrue(
+        ended.errors.contains("mmdist: warning: resuming, but train.parts.language.rank was 4, is 8\n"), ended.errors)
+    }
+  }
+
   func testOutputInUse() throws {
     _ = try golden()
     let running = try start(train + sets("train.steps=100000"))
@@ -96,6 +117,27 @@ final class WrongInputTests: ProgramTestCase {
     try assertRecordIsRefused(
       #"{"image": "torn.jpg", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#,
       .badData, "torn.jpg")
+  }
+
+  /// A picture that ends as it should, but is damaged inside, is found when a rank decodes it; the others end too.
+  func testAPictureThatIsDamagedInside() throws {
+    let golden = try golden()
+    try copy(golden.imagesFolder + "/06-alpha.png", to: "damaged.png")
+    try change("damaged.png") { $0[$0.count / 2] ^= 0xFF }
+    try copy(golden.imagesFolder + "/00-wide.jpg", to: "good.jpg")
+    let record = { (image: String) in
+      #"{"image": "\#(image)", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#
+        + "\n"
+    }
+    try write("records.jsonl", String(repeating: record("good.jpg"), count: 3) + record("damaged.png"))
+    let changes = sets("data.train=[{path: records.jsonl}]", "train.micro_batch=1", "train.steps=100")
+    let ended = try run(train + changes, ranks: 4)
+    XCTAssertEqual(ended.code, 65, ended.errors)
+    XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+    XCTAssertTrue(ended.errors.hasPrefix("mmdist: error: rank 3 on "), ended.errors)
+    XCTAssertTrue(ended.errors.contains(", step 1: ") && ended.errors.contains("damaged.png"), ended.errors)
+    XCTAssertTrue(ended.errors.contains("records.jsonl:4"), ended.errors)
+    XCTAssertLessThan(ended.seconds, 20)
   }
 
   func testATagWithoutAnImageAndTheReverse() throws {
