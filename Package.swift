@@ -88,6 +88,8 @@ let package = Package(
     .executableTarget(
       name: "demo-recipe", dependencies: ["Demo", "Ground", "Models", "SafeTensors", "Tensors"], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
+    .executableTarget(
+      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
 
     // Tests
     .target(

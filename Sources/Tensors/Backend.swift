@@ -3,7 +3,7 @@
 /// Inputs and outputs are tensors in the device's memory; nothing above this line may assume that the host can
 /// read them. Shapes: `T` rows, `D` width. Wrong shapes trap. A new device is one new folder in `Backends/`.
 public protocol Backend: AnyObject, Sendable {
-  /// What computes, for logs: "CPU, 2 threads, OpenBLAS SkylakeX".
+  /// What computes, for logs: "CPU, 2 threads, OpenBLAS SkylakeX, bf16 AVX512-BF16".
   var summary: String { get }
   /// The most memory that tensors ever took, in bytes.
   var peakMemory: Int { get }

@@ -21,6 +21,20 @@ void mmd_product(bool transpose_a, bool transpose_b, int m, int n, int k, float 
                  const float *_Nonnull a, int a_stride, const float *_Nonnull b, int b_stride, float keep,
                  float *_Nonnull c, int c_stride);
 
+/// Whether this processor multiplies bf16 numbers itself (AVX512-BF16).
+bool mmd_has_bf16(void);
+/// C[m,n] = scale · A[m,k] · op(B)[k,n] (+ C where it adds) for bf16 A and B, with f32 sums, on the calling thread
+/// alone; only where mmd_has_bf16. Numbers below 2⁻¹²⁶ count as zero. A row of C depends on that row of A alone.
+void mmd_product_bf16(bool transpose_b, size_t m, size_t n, size_t k, float scale, const uint16_t *_Nonnull a,
+                      size_t a_stride, const uint16_t *_Nonnull b, size_t b_stride, bool adds, float *_Nonnull c,
+                      size_t c_stride);
+/// The same by OpenBLAS on panels widened to f32, on any processor; sums may round differently.
+void mmd_product_bf16_widened(bool transpose_b, size_t m, size_t n, size_t k, float scale, const uint16_t *_Nonnull a,
+                              size_t a_stride, const uint16_t *_Nonnull b, size_t b_stride, bool adds,
+                              float *_Nonnull c, size_t c_stride, float *_Nonnull scratch);
+/// How many floats its scratch holds.
+size_t mmd_product_bf16_widened_scratch(size_t m, size_t n, size_t k);
+
 /// How many cores the launcher and the system let this process run on.
 int mmd_allowed_cores(void);
 

@@ -6,10 +6,15 @@ import Kernels
 public final class CPUBackend: Backend {
   let workers: Workers
   let pool = MemoryPool()
+  let bf16Products: BF16Products
 
-  /// - Parameter threads: how many threads compute; results do not depend on it.
+  /// - Parameters:
+  ///   - threads: how many threads compute; results do not depend on it.
+  ///   - bf16Products: how bf16 weights are multiplied; results depend on it by the rounding of sums.
   /// - Throws: `Fault(.missingInput)` when OpenBLAS is not installed.
-  public init(threads: Int) throws {
+  public init(threads: Int, bf16Products: BF16Products = .best) throws {
+    precondition(bf16Products != .native || mmd_has_bf16(), "this processor has no bf16 instructions")
+    self.bf16Products = bf16Products
     if let problem = mmd_blas_load() {
       throw Fault(
         .missingInput, "OpenBLAS cannot be loaded: \(String(cString: problem))", at: "libopenblas.so.0",
@@ -19,7 +24,8 @@ public final class CPUBackend: Backend {
   }
 
   public var summary: String {
-    "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), OpenBLAS \(String(cString: mmd_blas_core()))"
+    "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), OpenBLAS \(String(cString: mmd_blas_core())), "
+      + "bf16 \(bf16Products.rawValue)"
   }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.
@@ -79,6 +85,7 @@ public final class CPUBackend: Backend {
 
   public func cast(_ x: Tensor, to dtype: DType) -> Tensor {
     if x.dtype == dtype { return x }
+    if dtype == .bfloat16, x.dtype != .float32 { return cast(cast(x, to: .float32), to: dtype) }
     let y = empty(x.shape, dtype)
     workers.runs(of: x.count, size: elementsPerPiece) { range in
       let (from, to) = (range.lowerBound, range.count)
