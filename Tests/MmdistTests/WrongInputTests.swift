@@ -207,6 +207,9 @@ final class WrongInputTests: ProgramTestCase {
     try assertModelIsRefused("config.json", .badData, "no place for the weight", "layers.2.") {
       try $0.replace("\"num_hidden_layers\": 3,\n    \"num_key", with: "\"num_hidden_layers\": 2,\n    \"num_key")
     }
+    try assertModelIsRefused("config.json", .badData, "config.json ties the head", "lm_head.weight") {
+      try $0.replace("\"tie_word_embeddings\": false", with: "\"tie_word_embeddings\": true")
+    }
     try assertModelIsRefused("config.json", .badData, "has shape", "[48, 48]") {
       try $0.replace("\"num_attention_heads\": 6", with: "\"num_attention_heads\": 8")
     }
