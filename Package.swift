@@ -88,8 +88,6 @@ let package = Package(
     .executableTarget(
       name: "demo-recipe", dependencies: ["Demo", "Ground", "Models", "SafeTensors", "Tensors"], swiftSettings: strict),
     .executableTarget(name: "parallel-check", dependencies: ["Parallel", "Ground"], swiftSettings: strict),
-    .executableTarget(
-      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
 
     // Tests
     .target(
@@ -131,5 +129,9 @@ let package = Package(
       name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
+
+    // Benchmarks
+    .executableTarget(
+      name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
   ]
 )

@@ -45,6 +45,7 @@ public struct ModelFolder {
       let stored = backend.adopt(
         try file.bytes(of: key), shape: parameter.shape, dtype: entry.dtype, owner: file)
       parameter.value = prepared(stored, parameter, precision, backend)
+      if parameter.value !== stored { file.release(key) }
     }
   }
 

@@ -62,6 +62,15 @@ public final class SafeTensorsFile: @unchecked Sendable {
     }
     return UnsafeRawBufferPointer(rebasing: data[entry.range])
   }
+
+  /// Lets the system take back the memory of a tensor that has been copied; reading it again reads the file again.
+  public func release(_ name: String) {
+    guard let entry = entries[name], let base = data.baseAddress else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (Int(bitPattern: base) + entry.range.lowerBound + page - 1) / page * page
+    let end = (Int(bitPattern: base) + entry.range.upperBound) / page * page
+    if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_DONTNEED) }
+  }
 }
 
 /// A safetensors file that lies in memory, taken apart and checked.
