@@ -1,3 +1,4 @@
+import Foundation
 import Ground
 import Modules
 import OrderedCollections
@@ -29,7 +30,7 @@ public struct ModelFolder {
     into model: MultimodalModel, backend: any Backend, precision: DType = .float32, isFresh: (Parameter) -> Bool
   ) throws {
     let files = try WeightFiles(folder: path)
-    let bindings = try bind(files.names, to: model, isFresh: isFresh)
+    let bindings = try bind(files, to: model, isFresh: isFresh)
     for (parameter, key) in bindings {
       guard let (file, entry) = files[key] else { continue }
       guard entry.shape == parameter.shape else {
@@ -62,11 +63,11 @@ public struct ModelFolder {
 
   /// Which key of the files gives each parameter its value.
   private func bind(
-    _ keys: OrderedSet<String>, to model: MultimodalModel, isFresh: (Parameter) -> Bool
+    _ files: WeightFiles, to model: MultimodalModel, isFresh: (Parameter) -> Bool
   ) throws -> [(Parameter, String)] {
     let names = model.weightNames
     var keysByName: OrderedDictionary<String, String> = [:]
-    for key in keys {
+    for key in files.names {
       if let other = keysByName.updateValue(key, forKey: names.canonical(key)) {
         throw Fault(
           .badData, "'\(other)' and '\(key)' are the same weight", at: path, "remove one of them from the files")
@@ -81,7 +82,15 @@ public struct ModelFolder {
         missing.append(parameter.name)
       }
     }
-    if model.language.head.base.isTied { keysByName["lm_head.weight"] = nil }
+    let head = model.language.head.base
+    if head.isTied, let copy = keysByName.removeValue(forKey: "lm_head.weight"),
+      let embedding = bindings.first(where: { $0.0 === head.weight })?.1,
+      try !areSame(files.bytes(of: copy), files.bytes(of: embedding))
+    {
+      throw Fault(
+        .badData, "config.json ties the head to the embedding, but '\(copy)' is not '\(embedding)'", at: path,
+        "set tie_word_embeddings to false in config.json, or remove '\(copy)' from the files")
+    }
     let surplus = keysByName.filter { !names.isBuffer($0.key) }.values
     if let first = missing.first {
       let others = missing.count > 1 ? " and \(missing.count - 1) more" : ""
@@ -98,6 +107,11 @@ public struct ModelFolder {
     }
     return bindings
   }
+}
+
+private func areSame(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+  guard let first = a.baseAddress, let second = b.baseAddress, a.count == b.count else { return a.isEmpty && b.isEmpty }
+  return memcmp(first, second, a.count) == 0
 }
 
 extension MultimodalModel {

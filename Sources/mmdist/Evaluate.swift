@@ -39,6 +39,9 @@ struct Evaluate: ParallelCommand {
   func run() throws {
     try withWorld { communicator in
       let configuration = try runFile.require()
+      // A report that cannot be written is told of before the work, not after it.
+      let reports = (output as NSString).deletingLastPathComponent
+      if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let adapted = try LoadedModel(
         configuration, checkpoint: checkpoint, adapter: adapter, backend

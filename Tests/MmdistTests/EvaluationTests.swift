@@ -69,10 +69,10 @@ final class EvaluationTests: ProgramTestCase {
     XCTAssertEqual(first?["records"]?.array?.count, 4)
     try succeed(
       [
-        "eval", "-c", "run.yaml", "--output", "report.json", "--set",
+        "eval", "-c", "run.yaml", "--output", "reports/first/report.json", "--set",
         "data.validation=[{path: \(golden.recordsFile), images: \(golden.imagesFolder)}]",
       ] + sets("adapter=\(golden.folder)/adapter_final"))
     assertReport(
-      try JSON(contentsOf: path("report.json")), golden.json["lora"]?.doubles("nll_after") ?? [], golden)
+      try JSON(contentsOf: path("reports/first/report.json")), golden.json["lora"]?.doubles("nll_after") ?? [], golden)
   }
 }

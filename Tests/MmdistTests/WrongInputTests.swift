@@ -74,6 +74,27 @@ final class WrongInputTests: ProgramTestCase {
     try assertRefused(train + pattern, .badConfiguration, "train.parts.language.targets")
   }
 
+  func testAnOutputThatCannotBeMade() throws {
+    _ = try golden()
+    try assertRefused(train + sets("output=run.yaml/run"), .cannotWrite, "run.yaml/run")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--output", "run.yaml/report.json"], .cannotWrite, "run.yaml")
+  }
+
+  func testResumingWithOtherUpdates() throws {
+    _ = try golden()
+    try succeed(train + sets("train.steps=1"))
+    for ranks in [nil, 2] {
+      let ended = try run(train + sets("adapter=null", "train.parts.language.rank=8"), ranks: ranks)
+      XCTAssertEqual(ended.code, 78, ended.errors)
+      let faults = ended.errorLines.filter { $0.hasPrefix("mmdist: error: ") }
+      XCTAssertEqual(faults.count, 1, ended.errors)
+      XCTAssertTrue(faults.first?.contains("resume with the run file that it was made with") == true, ended.errors)
+      XCTAssertTrue(
+        ended.errors.contains("mmdist: warning: resuming, but train.parts.language.rank was 4, is 8\n"), ended.errors)
+    }
+  }
+
   func testOutputInUse() throws {
     _ = try golden()
     let running = try start(train + sets("train.steps=100000"))
@@ -96,6 +117,27 @@ final class WrongInputTests: ProgramTestCase {
     try assertRecordIsRefused(
       #"{"image": "torn.jpg", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#,
       .badData, "torn.jpg")
+  }
+
+  /// A picture that ends as it should, but is damaged inside, is found when a rank decodes it; the others end too.
+  func testAPictureThatIsDamagedInside() throws {
+    let golden = try golden()
+    try copy(golden.imagesFolder + "/06-alpha.png", to: "damaged.png")
+    try change("damaged.png") { $0[$0.count / 2] ^= 0xFF }
+    try copy(golden.imagesFolder + "/00-wide.jpg", to: "good.jpg")
+    let record = { (image: String) in
+      #"{"image": "\#(image)", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "B"}]}"#
+        + "\n"
+    }
+    try write("records.jsonl", String(repeating: record("good.jpg"), count: 3) + record("damaged.png"))
+    let changes = sets("data.train=[{path: records.jsonl}]", "train.micro_batch=1", "train.steps=100")
+    let ended = try run(train + changes, ranks: 4)
+    XCTAssertEqual(ended.code, 65, ended.errors)
+    XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+    XCTAssertTrue(ended.errors.hasPrefix("mmdist: error: rank 3 on "), ended.errors)
+    XCTAssertTrue(ended.errors.contains(", step 1: ") && ended.errors.contains("damaged.png"), ended.errors)
+    XCTAssertTrue(ended.errors.contains("records.jsonl:4"), ended.errors)
+    XCTAssertLessThan(ended.seconds, 20)
   }
 
   func testATagWithoutAnImageAndTheReverse() throws {
@@ -164,6 +206,9 @@ final class WrongInputTests: ProgramTestCase {
     ) { try $0.replace("layers.0.self_attn.q_proj.weight", with: "layers.0.self_attn.q_porj.weight") }
     try assertModelIsRefused("config.json", .badData, "no place for the weight", "layers.2.") {
       try $0.replace("\"num_hidden_layers\": 3,\n    \"num_key", with: "\"num_hidden_layers\": 2,\n    \"num_key")
+    }
+    try assertModelIsRefused("config.json", .badData, "config.json ties the head", "lm_head.weight") {
+      try $0.replace("\"tie_word_embeddings\": false", with: "\"tie_word_embeddings\": true")
     }
     try assertModelIsRefused("config.json", .badData, "has shape", "[48, 48]") {
       try $0.replace("\"num_attention_heads\": 6", with: "\"num_attention_heads\": 8")
