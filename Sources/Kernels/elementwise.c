@@ -69,7 +69,7 @@ INLINE float activated(int kind, float x) {
   case mmd_gelu_tanh: return x * sigmoid_f32(1.5957691216f * x * (1.0f + 0.044715f * x * x));
   case mmd_quick_gelu: return x * sigmoid_f32(1.702f * x);
   case mmd_silu: return x * sigmoid_f32(x);
-  default: return x > 0 ? x : 0;
+  default: return x < 0 ? 0 : x;  // NaN stays
   }
 }
 
