@@ -117,18 +117,25 @@ let package = Package(
     .testTarget(
       name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],
       swiftSettings: strict),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors", "SafeTensors", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Adapters", "Datasets", "Models", "Parallel", "SafeTensors", "Tensors", "TestSupport",
+        "Training", "Adapters", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "SafeTensors", "Tensors",
+        "TestSupport",
       ],
       swiftSettings: strict),
-    .testTarget(name: "AdaptersTests", dependencies: ["Adapters", "Models"], swiftSettings: strict),
     .testTarget(
       name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "AdaptersTests", dependencies: ["Adapters", "Ground", "Models", "SafeTensors", "Tensors", "TestSupport"],
+      swiftSettings: strict),
 
     // Benchmarks
     .executableTarget(

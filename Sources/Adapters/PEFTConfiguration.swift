@@ -38,8 +38,12 @@ extension PEFTConfiguration {
     "use_dora": [false], "use_rslora": [false], "bias": ["none"], "rank_pattern": [[:]], "alpha_pattern": [[:]],
     "layers_to_transform": [[]], "exclude_modules": [[], ""], "trainable_token_indices": [], "lora_bias": [false],
     "use_qalora": [false], "layer_replication": [], "target_parameters": [[]], "alora_invocation_tokens": [],
-    "use_bdlora": [false], "arrow_config": [], "megatron_config": [],
+    "use_bdlora": [false], "arrow_config": [], "megatron_config": [], "kasa_config": [], "monteclora_config": [],
+    "velora_config": [],
   ]
+
+  /// Ways to start that take something off the base weights, so that the adapter fits no other model.
+  private static let changeTheBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
 
   /// - Throws: `Fault` that names the field which is missing, wrong or not supported.
   public init(contentsOf path: String) throws {
@@ -57,6 +61,13 @@ extension PEFTConfiguration {
       throw Fault(
         .badConfiguration, "'\(key)': \(value) is not supported", at: path, "use an adapter that was trained without it"
       )
+    }
+    if let start = json["init_lora_weights"]?.string,
+      PEFTConfiguration.changeTheBase.contains(where: start.lowercased().hasPrefix)
+    {
+      throw Fault(
+        .badConfiguration, "'init_lora_weights': \"\(start)\" is not supported", at: path,
+        "save the adapter with PEFT's path_initial_model_for_weight_conversion, which makes it an ordinary one")
     }
     guard let rank = json["r"]?.integer, (1...65536).contains(rank) else { throw wrong("r") }
     guard let alpha = json["lora_alpha"]?.double, alpha.isFinite else { throw wrong("lora_alpha") }

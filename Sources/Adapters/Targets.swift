@@ -20,14 +20,17 @@ public enum Targets: Equatable, Sendable {
     case .names(let names):
       return { path, _ in names.contains { Targets.ends(path, with: $0) } }
     case .pattern(let pattern):
-      guard let expression = try? NSRegularExpression(pattern: pattern) else {
+      // Both are compiled: the brackets around the second could make a whole expression of a broken one.
+      guard (try? NSRegularExpression(pattern: pattern)) != nil,
+        let expression = try? NSRegularExpression(pattern: "(?:\(pattern))\\z")
+      else {
         throw Fault(
           .badConfiguration, "\"\(pattern)\" is not a regular expression", at: "targets",
           "correct it, or give a list of names")
       }
       return { path, _ in
         let whole = NSRange(path.startIndex..., in: path)
-        return expression.firstMatch(in: path, options: .anchored, range: whole)?.range == whole
+        return expression.firstMatch(in: path, options: .anchored, range: whole) != nil
       }
     }
   }

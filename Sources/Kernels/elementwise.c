@@ -69,10 +69,11 @@ INLINE float activated(int kind, float x) {
   case mmd_gelu_tanh: return x * sigmoid_f32(1.5957691216f * x * (1.0f + 0.044715f * x * x));
   case mmd_quick_gelu: return x * sigmoid_f32(1.702f * x);
   case mmd_silu: return x * sigmoid_f32(x);
-  default: return x > 0 ? x : 0;
+  default: return x < 0 ? 0 : x;  // NaN stays
   }
 }
 
+/// With s = 1 / (1 + e), 1 − s is e · s, which keeps its digits where s is near 1.
 INLINE float slope(int kind, float x) {
   switch (kind) {
   case mmd_gelu: {
@@ -80,16 +81,16 @@ INLINE float slope(int kind, float x) {
     return 0.5f * (1.0f + erf_f32(x * 0.70710678f)) + x * density;
   }
   case mmd_gelu_tanh: {
-    const float s = sigmoid_f32(1.5957691216f * x * (1.0f + 0.044715f * x * x));
-    return s + x * s * (1.0f - s) * 1.5957691216f * (1.0f + 0.134145f * x * x);
+    const float e = exp_f32(-1.5957691216f * x * (1.0f + 0.044715f * x * x)), s = 1.0f / (1.0f + e);
+    return s + x * s * (e * s) * 1.5957691216f * (1.0f + 0.134145f * x * x);
   }
   case mmd_quick_gelu: {
-    const float s = sigmoid_f32(1.702f * x);
-    return s + 1.702f * x * s * (1.0f - s);
+    const float e = exp_f32(-1.702f * x), s = 1.0f / (1.0f + e);
+    return s + 1.702f * x * s * (e * s);
   }
   case mmd_silu: {
-    const float s = sigmoid_f32(x);
-    return s + x * s * (1.0f - s);
+    const float e = exp_f32(-x), s = 1.0f / (1.0f + e);
+    return s + x * s * (e * s);
   }
   default: return x > 0 ? 1.0f : 0.0f;
   }

@@ -77,6 +77,11 @@ public final class ConfigurationReader {
     return number
   }
 
+  /// A number of layers: they are built before any weight is read, so a wrong number must not take all memory.
+  public func layers(_ key: String, default standard: Int) throws -> Int {
+    try integer(key, default: standard, in: 1...1024)
+  }
+
   public func number(_ key: String, default standard: Double? = nil) throws -> Double {
     guard let value = value(key) ?? standard.map(JSON.number) else { throw missing(key) }
     guard let number = value.double, number.isFinite else { throw wrong(key, value, wanted: "a number") }

@@ -11,7 +11,7 @@ func makeGPT2(
     vocabularySize: try reader.integer("vocab_size", default: 50257),
     positions: try reader.integer("n_positions", default: 1024), width: width,
     hiddenWidth: try reader.integer("n_inner", default: 4 * width),
-    layers: try reader.integer("n_layer", default: 12), heads: try reader.integer("n_head", default: 12),
+    layers: try reader.layers("n_layer", default: 12), heads: try reader.integer("n_head", default: 12),
     normEpsilon: Float(try reader.number("layer_norm_epsilon", default: 1e-5)),
     activation: try reader.activation("activation_function", default: "gelu_new"),
     embeddingDropout: Float(try reader.number("embd_pdrop", default: 0.1)),

@@ -12,6 +12,12 @@ func makeLlama(
     queryBias: attentionBias, outputBias: attentionBias, tied: tied)
   configuration.feedForwardBias = try reader.flag("mlp_bias", default: false)
   try reader.require("pretraining_tp", in: 1)
+  guard configuration.width % configuration.attention.heads == 0 else {
+    throw Fault(
+      .badConfiguration,
+      "hidden_size \(configuration.width) is not a multiple of num_attention_heads \(configuration.attention.heads)",
+      at: reader.place, "correct config.json")
+  }
   try reader.finish()
   return RotaryDecoder(
     configuration, nested ? root.child("model.language_model") : root.child("model"), headScope: root)
@@ -25,6 +31,7 @@ func makeQwen2(
     reader, vocabularySize: 151936, width: 4096, hiddenWidth: 22016, layers: 32,
     queryBias: true, outputBias: false, tied: tied)
   try reader.require("use_sliding_window", in: false)
+  try reader.require("use_mrope", in: false)
   reader.ignore("sliding_window", "max_window_layers")  // without effect while use_sliding_window is false
   if let types = reader.raw("layer_types"), types.array?.contains(where: { $0 != "full_attention" }) ?? true {
     throw reader.unsupported("layer_types", types, supported: "full_attention for every layer")
@@ -43,7 +50,7 @@ extension RotaryDecoder.Configuration {
     let width = try reader.integer("hidden_size", default: width)
     let heads = try reader.integer("num_attention_heads", default: 32)
     let keyHeads = try reader.integer("num_key_value_heads", default: heads)
-    let headWidth = try reader.integer("head_dim", default: max(1, width / heads))
+    let headWidth = try reader.integer("head_dim", default: max(1, width / heads), in: 1...65536)
     guard heads % keyHeads == 0, headWidth % 2 == 0 else {
       throw Fault(
         .badConfiguration, "\(heads) heads of \(headWidth) with \(keyHeads) key heads do not fit together",
@@ -55,7 +62,7 @@ extension RotaryDecoder.Configuration {
     self.init(
       vocabularySize: try reader.integer("vocab_size", default: vocabularySize), width: width,
       hiddenWidth: try reader.integer("intermediate_size", default: hiddenWidth),
-      layers: try reader.integer("num_hidden_layers", default: layers),
+      layers: try reader.layers("num_hidden_layers", default: layers),
       attention: AttentionShape(heads: heads, keyHeads: keyHeads, headWidth: headWidth),
       normEpsilon: Float(try reader.number("rms_norm_eps", default: 1e-6)),
       activation: try reader.activation("hidden_act", default: "silu"), theta: rotary.theta, scaling: rotary.scaling,

@@ -143,7 +143,7 @@ func makeVisionTransformer(_ reader: ConfigurationReader, _ scope: Scope) throws
   let configuration = VisionTransformer.Configuration(
     width: try reader.integer("hidden_size", default: 768),
     hiddenWidth: try reader.integer("intermediate_size", default: 3072),
-    layers: try reader.integer("num_hidden_layers", default: 12),
+    layers: try reader.layers("num_hidden_layers", default: 12),
     heads: try reader.integer("num_attention_heads", default: 12),
     imageSize: try reader.integer("image_size", default: 224, in: 1...4096),
     patchSize: try reader.integer("patch_size", default: isCLIP ? 32 : 16, in: 1...4096),

@@ -7,11 +7,12 @@ public final class Blueprint {
   /// Every linear layer by its path, as the checkpoint has it, beneath whatever transforms put around it.
   public private(set) var linears: [Linear] = []
   let transforms: [any ModelTransform]
+  private var names: Set<String> = []
 
   public init(transforms: [any ModelTransform] = []) { self.transforms = transforms }
 
   func register(_ parameter: Parameter) {
-    precondition(!parameters.contains { $0.name == parameter.name }, "two parameters are named \(parameter.name)")
+    precondition(names.insert(parameter.name).inserted, "two parameters are named \(parameter.name)")
     parameters.append(parameter)
   }
 

@@ -12,7 +12,9 @@ public final class StopRequest {
   public var output: String?
 
   public init() {
-    signal(SIGUSR1, SIG_IGN)  // the source below still hears it
+    // A signal that comes too early must not end the process; the source below puts its own handler in this place,
+    // and one that an earlier source has put there stays.
+    if let handler = signal(SIGUSR1, SIG_IGN) { signal(SIGUSR1, handler) }
     let flag = flag
     source = DispatchSource.makeSignalSource(signal: SIGUSR1, queue: DispatchQueue(label: "mmdist.stop"))
     source.setEventHandler { flag.raise() }

@@ -26,10 +26,7 @@ public struct Golden: Sendable {
   public var imagesFolder: String { Golden.fixtures + "/images" }
   public var recordsFile: String { Golden.fixtures + "/" + (json["records_file"]?.string ?? "train.jsonl") }
 
-  public func floats(_ name: String) throws -> [Float] {
-    let bytes = try tensors.bytes(of: name)
-    return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-  }
+  public func floats(_ name: String) throws -> [Float] { try tensors.floats(name) }
 
   /// The normalised pixels of a picture, [3, H, W], from the bytes that the reference resized it to.
   public func pixels(_ image: String) throws -> [Float] {

@@ -1,0 +1,88 @@
+import SafeTensors
+import Tensors
+import TestSupport
+import XCTest
+
+/// Conversions between types, bit for bit.
+final class ConversionTests: XCTestCase {
+  private let figures: SafeTensorsFile = {
+    let here = #filePath
+    let path = here.replacingOccurrences(of: "ConversionTests.swift", with: "Fixtures/ops.safetensors")
+    do { return try SafeTensorsFile(path) } catch { fatalError("\(error)") }
+  }()
+
+  /// A tensor of 16-bit patterns.
+  private func halves(_ patterns: [UInt16], _ dtype: DType, _ backend: any Backend) -> Tensor {
+    let tensor = backend.empty([patterns.count], dtype)
+    patterns.withUnsafeBytes { backend.overwrite(tensor, with: $0) }
+    return tensor
+  }
+
+  private func patterns(_ tensor: Tensor, _ backend: any Backend) -> [UInt16] {
+    backend.withBytes(of: tensor) { bytes in
+      (0..<bytes.count / 2).map { bytes.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self) }
+    }
+  }
+
+  func testF32ToBF16RoundsToTheNearestEvenAsPyTorchDoes() throws {
+    let backend = try CPUBackend(threads: 1)
+    let values = try figures.integers("bf16.from").map { Float(bitPattern: UInt32(bitPattern: $0)) }
+    let wanted: [UInt16] = try figures.numbers("bf16.to")
+    let found = patterns(backend.cast(backend.tensor(values, [values.count]), to: .bfloat16), backend)
+    XCTAssertEqual(values.count, 30)
+    for (value, (found, wanted)) in zip(values, zip(found, wanted)) {
+      if value.isNaN {
+        XCTAssertTrue(found & 0x7FFF > 0x7F80, "NaN became \(String(found, radix: 16))")
+      } else {
+        XCTAssertEqual(found, wanted, "\(value)")
+      }
+    }
+  }
+
+  func testEveryBF16NumberToF32AndBack() throws {
+    let backend = try CPUBackend(threads: 2)
+    let all = (0...UInt16.max).map { $0 }
+    let wide = backend.cast(halves(all, .bfloat16, backend), to: .float32)
+    XCTAssertTrue(sameBits(backend.read(wide), all.map { Float(bitPattern: UInt32($0) << 16) }))
+    let back = patterns(backend.cast(wide, to: .bfloat16), backend)
+    for (before, after) in zip(all, back) where before & 0x7FFF <= 0x7F80 { XCTAssertEqual(before, after) }
+    for (before, after) in zip(all, back) where before & 0x7FFF > 0x7F80 { XCTAssertEqual(before | 0x40, after) }
+  }
+
+  func testF16ToF32AsPyTorchDoesIt() throws {
+    let backend = try CPUBackend(threads: 1)
+    let half: [UInt16] = try figures.numbers("f16.from")
+    let wanted = try figures.integers("f16.to").map { Float(bitPattern: UInt32(bitPattern: $0)) }
+    let found = backend.read(halves(half, .float16, backend))
+    XCTAssertEqual(half.count, 21)
+    for (found, wanted) in zip(found, wanted) {
+      XCTAssertTrue(found.bitPattern == wanted.bitPattern || found.isNaN && wanted.isNaN, "\(found), not \(wanted)")
+    }
+  }
+
+  func testEveryF16NumberToF32() throws {
+    let backend = try CPUBackend(threads: 2)
+    let all = (0...UInt16.max).map { $0 }
+    let found = backend.read(halves(all, .float16, backend))
+    for (pattern, found) in zip(all, found) {
+      let (sign, exponent, fraction) = (pattern >> 15, Int(pattern >> 10 & 31), Float(pattern & 1023))
+      let size: Float =
+        switch exponent {
+        case 0: fraction * 0x1p-24
+        case 31: fraction == 0 ? .infinity : .nan
+        default: (1 + fraction / 1024) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+        }
+      let wanted = sign == 1 ? -size : size
+      XCTAssertTrue(
+        found.bitPattern == wanted.bitPattern || found.isNaN && wanted.isNaN, "\(String(pattern, radix: 16)): \(found)")
+    }
+  }
+
+  func testF64ToF32() throws {
+    let backend = try CPUBackend(threads: 1)
+    let values: [Double] = [0, -0.0, 1.0 / 3, 1e300, -1e300, 1e-300, 1e-42, .infinity, 16777217]
+    let tensor = backend.empty([values.count], .float64)
+    values.withUnsafeBytes { backend.overwrite(tensor, with: $0) }
+    XCTAssertTrue(sameBits(backend.read(tensor), values.map { Float($0) }))
+  }
+}
