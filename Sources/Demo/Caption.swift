@@ -11,10 +11,10 @@ extension Caption {
     let (number, colour) = (Question.numberWords[scene.count - 1], scene.colour.rawValue)
     let (noun, side) = (scene.shape.noun(scene.count), scene.side.rawValue)
     let styles = [
-      ("Describe the picture.", "\(number) \(colour) \(noun) on the \(side)."),
-      ("Begin with the place.", "on the \(side): \(number) \(colour) \(noun)."),
-      ("Begin with the colour.", "\(colour): \(number) \(noun), \(side)."),
-      ("Begin with the shape.", "\(noun): \(number), \(colour), \(side)."),
+      ("Describe the picture.", "\(number) \(colour) \(noun) \(side)"),
+      ("Begin with the place.", "\(side) \(number) \(colour) \(noun)"),
+      ("Begin with the colour.", "\(colour) \(noun) \(number) \(side)"),
+      ("Begin with the shape.", "\(noun) \(colour) \(side) \(number)"),
     ]
     let style = dice.pick(styles)
     self.init(request: style.0, text: style.1)

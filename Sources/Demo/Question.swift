@@ -25,7 +25,7 @@ extension Question.Family {
 }
 
 extension Question {
-  static let numberWords = ["one", "two", "three", "four"]
+  static let numberWords = ["one", "two", "three"]
 
   private static let wordings: [Family: [String]] = [
     .colour: ["What colour is it?", "Which colour do you see?", "Tell me the colour."],

@@ -13,7 +13,7 @@ let runFileText = """
     validation:                # other pictures, other questions
       - {path: held-out.jsonl, images: ./images}
     max_length: 256            # tokens; a picture of this model takes 64 of them
-    packing: true              # several conversations side by side in one row, so that nothing is padded
+    packing: true              # conversations lie side by side without padding, in any case
     shuffle: true
 
   train:

@@ -1,12 +1,9 @@
 /// The outline of a figure; the raw value is its name in the questions.
 enum Shape: String, CaseIterable, Sendable {
-  case circle, square, triangle, star, ring, cross
+  case circle, square, triangle, star
 
   /// The name for `count` figures.
-  func noun(_ count: Int) -> String {
-    guard count != 1 else { return rawValue }
-    return rawValue + (self == .cross ? "es" : "s")
-  }
+  func noun(_ count: Int) -> String { count == 1 ? rawValue : rawValue + "s" }
 }
 
 /// The colour of a figure; the raw value is its name in the questions.
@@ -27,7 +24,7 @@ struct Figure: Equatable, Sendable {
   var angle: Double
 }
 
-/// All that decides what a picture shows: one to four figures, alike in shape and colour, on one half of it.
+/// All that decides what a picture shows: one to three figures, alike in shape and colour, on one half of it.
 struct Scene: Equatable, Sendable {
   enum Side: String, CaseIterable, Sendable { case left, right }
 
@@ -50,14 +47,13 @@ extension Scene {
     height = min(max(Int(Double(width) * dice.number(in: 0.75...1.33)), 112), 208)
     let (shape, colour, side) = (dice.pick(Shape.allCases), dice.pick(Colour.allCases), dice.pick(Side.allCases))
     (self.shape, self.colour, self.side) = (shape, colour, side)
-    // Different cells of the half's two columns and three rows, each figure a little off the middle of its own.
-    let cells = dice.shuffled(Array(0..<6)).prefix(dice.integer(in: 1...4))
-    let radius = dice.number(in: 0.105...0.125)
-    figures = cells.map { cell in
-      let column = Double(cell % 2) + (side == .left ? 0 : 2)
-      return Figure(
-        shape: shape, colour: colour, x: (column + 0.5) / 4 + dice.number(in: -0.01...0.01),
-        y: (Double(cell / 2) + 0.5) / 3 + dice.number(in: -0.02...0.02), radius: radius * dice.number(in: 0.92...1),
+    // Different rows of the half, each figure a little off the middle of its own.
+    let rows = dice.shuffled([0, 1, 2]).prefix(dice.integer(in: 1...3))
+    let (middle, radius) = (side == .left ? 0.25 : 0.75, dice.number(in: 0.13...0.15))
+    figures = rows.map { row in
+      Figure(
+        shape: shape, colour: colour, x: middle + dice.number(in: -0.06...0.06),
+        y: (Double(row) + 0.5) / 3 + dice.number(in: -0.01...0.01), radius: radius * dice.number(in: 0.92...1),
         angle: dice.number(in: -0.12...0.12))
     }
     backdrop = Backdrop(&dice)

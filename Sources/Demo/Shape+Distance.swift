@@ -5,9 +5,7 @@ extension Shape {
   func distance(_ point: SIMD2<Double>) -> Double {
     switch self {
     case .circle: length(point) - 0.92
-    case .ring: abs(length(point) - 0.72) - 0.24
     case .square: boxDistance(point, SIMD2(0.8, 0.8))
-    case .cross: min(boxDistance(point, SIMD2(1, 0.3)), boxDistance(point, SIMD2(0.3, 1)))
     case .triangle: polygonDistance(point, Shape.triangleCorners)
     case .star: polygonDistance(point, Shape.starCorners)
     }

@@ -60,6 +60,14 @@ public struct TextGenerator {
     return found
   }
 
+  /// The logits [V] of the first token after `prompt`.
+  public func firstLogits(_ prompt: Sample) throws -> [Float] {
+    let context = Context(backend)
+    let batch = DeviceBatch(try Batch([prompt]), backend)
+    let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, context)
+    return backend.read(model.logits(hidden.slice(hidden.rows - 1..<hidden.rows), context))
+  }
+
   private func choose(_ logits: [Float], _ sampling: Sampling, draw: Int) -> Int {
     guard sampling.temperature > 0 else {
       return logits.indices.max { logits[$0] < logits[$1] || (logits[$0] == logits[$1] && $0 > $1) } ?? 0

@@ -59,6 +59,22 @@ func storedValues(_ folder: String) throws -> Values {
   }
 }
 
+/// Embeddings in which rows that are almost parallel to another one are replaced by twice the fresh ones.
+///
+/// Tokens that no text had are pushed by the loss to one and the same vector, and then no fine-tuning that leaves the
+/// embeddings alone could tell them apart.
+func withoutTwins(_ values: [Float], width: Int, fresh: [Float]) -> [Float] {
+  let rows = stride(from: 0, to: values.count, by: width).map { Array(values[$0..<$0 + width]) }
+  func product(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+  let lengths = rows.map { product($0, $0).squareRoot() }
+  return rows.indices.flatMap { row -> [Float] in
+    let hasTwin = rows.indices.contains {
+      $0 != row && product(rows[row], rows[$0]) > 0.97 * lengths[row] * lengths[$0]
+    }
+    return hasTwin ? fresh[row * width..<(row + 1) * width].map { 2 * $0 } : rows[row]
+  }
+}
+
 private func bytes(of values: [Float], as dtype: DType) -> [UInt8] {
   switch dtype {
   case .float32: values.withUnsafeBytes { Array($0) }

@@ -20,8 +20,11 @@ func run(_ words: [String]) throws {
     try writeModel(to: words[2], template: words[1], as: .float32, freshValues(template: words[1], seed: 1))
   case ("bundle", 3):
     let (trained, fresh) = (try storedValues(words[1]), try freshValues(template: words[1], seed: 2))
-    try writeModel(to: words[2], template: words[1], as: .bfloat16) {
-      try $0.name.contains("multi_modal_projector") ? fresh($0) : trained($0)
+    try writeModel(to: words[2], template: words[1], as: .bfloat16) { parameter in
+      if parameter.name.contains("multi_modal_projector") { return try fresh(parameter) }
+      let values = try trained(parameter)
+      guard parameter.name.hasSuffix("embed_tokens.weight") else { return values }
+      return withoutTwins(values, width: parameter.shape[1], fresh: try fresh(parameter))
     }
   default: throw Fault(.usage, "unknown command", "use one of\n\(usage)")
   }

@@ -51,13 +51,10 @@ struct DemoRun {
     return 0
   }
 
-  /// Every rank answers a share of the questions with the model as it is now.
+  /// Every rank answers a share of the questions with the model as it is now: of the possible answers, each one
+  /// token, the one that the model finds most likely.
   private func score(_ examination: Examination, _ training: TrainingRun) throws -> Score {
-    let generator = TextGenerator(
-      training.adapted.model,
-      endTokens: try endTokens(
-        modelFolder: training.configuration.model, training.inputs.tokenizer, training.inputs.template),
-      training.backend)
+    let generator = TextGenerator(training.adapted.model, endTokens: [], training.backend)
     let questions = examination.questions
     let mine = share(of: questions.count, rank: communicator.rank, of: communicator.count)
     let answers = try mine.map { index -> String in
@@ -65,8 +62,11 @@ struct DemoRun {
       let prompt = try training.inputs.processor.prompt(
         [Turn(.user, Record.imageTag + asked.question.text)],
         images: ["\(DemoRun.folder)/images/\(asked.image)"])
-      let tokens = try generator.generate(prompt, count: 8)
-      return training.inputs.tokenizer.decode(tokens, skipSpecialTokens: true)
+      let logits = try generator.firstLogits(prompt)
+      let options = try asked.question.family.options.map { option in
+        (option, logits[try training.inputs.tokenizer.encode(option, addSpecialTokens: false).ids[0]])
+      }
+      return options.max { $0.1 < $1.1 }?.0 ?? ""
     }
     let all = try communicator.allGather(Array(JSON.array(answers.map(JSON.string)).description.utf8))
     return examination.score(
