@@ -113,12 +113,21 @@ final class ModelFolderTests: FolderTests {
     }
   }
 
-  func testATiedHeadMayStandInTheFileAndCountsForNothing() throws {
+  func testATiedHeadMayStandInTheFileWhereItIsTheEmbedding() throws {
     let tied = configuration.with("tie_word_embeddings", true)
     let without = try load(makeFolder(tied))
     XCTAssertEqual(without.count, 11)
-    let with = try load(makeFolder(tied) { $0.append(StoredTensor("lm_head.weight", [10, 8], seed: 9)) })
+    let with = try load(
+      makeFolder(tied) { tensors in
+        var head = tensors[ModelFolderTests.index(tensors, "model.embed_tokens.weight")]
+        head.name = "lm_head.weight"
+        tensors.append(head)
+      })
     XCTAssertEqual(with, without)
+    let other = try makeFolder(tied) { $0.append(StoredTensor("lm_head.weight", [10, 8], seed: 9)) }
+    let fault = try fault { try load(other) }
+    XCTAssertEqual(fault.kind, .badData)
+    XCTAssertTrue(fault.what.contains("'lm_head.weight' is not 'model.embed_tokens.weight'"), "\(fault)")
     // A tied model saved as a bare base model is whole.
     let bare = try load(
       makeFolder(tied) { tensors in
