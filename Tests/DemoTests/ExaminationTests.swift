@@ -5,7 +5,7 @@ import XCTest
 
 final class ExaminationTests: XCTestCase {
   func testChanceIsTheMeanOverFamilies() {
-    XCTAssertEqual(Examination().chance, (1.0 / 6 + 1.0 / 6 + 1.0 / 4 + 1.0 / 2) / 4, accuracy: 1e-12)
+    XCTAssertEqual(Examination().chance, (1.0 / 6 + 1.0 / 4 + 1.0 / 3 + 1.0 / 2) / 4, accuracy: 1e-12)
   }
 
   func testShufflingGivesEveryQuestionAnotherPicture() {

@@ -17,7 +17,7 @@ final class PictureSetTests: XCTestCase {
 
   func testPicturesAreTheSameInEveryVersion() throws {
     let scene = PictureSet.training.scene(0)
-    XCTAssertEqual(scene.groups.map { "\($0.count) \($0.colour) \($0.shape)" }, ["1 orange circle", "4 purple square"])
+    XCTAssertEqual("\(scene.count) \(scene.colour) \(scene.shape) \(scene.side)", "3 purple triangle right")
   }
 
   func testFilesAreRealPicturesOfBothKindsAndManySizes() throws {
@@ -41,7 +41,7 @@ final class PictureSetTests: XCTestCase {
     for index in 0..<40 {
       let scene = PictureSet.training.scene(index)
       let picture = scene.drawn()
-      for figure in scene.groups.flatMap(\.figures) where figure.shape != .ring {
+      for figure in scene.figures {
         let (x, y) = (Int(figure.x * Double(scene.width)), Int(figure.y * Double(scene.height)))
         let first = 3 * (y * scene.width + x)
         let pixel = picture.pixels[first..<first + 3].map(Int.init)
@@ -54,7 +54,7 @@ final class PictureSetTests: XCTestCase {
     for index in 0..<300 {
       let scene = PictureSet.training.scene(index)
       let (width, height) = (Double(scene.width), Double(scene.height))
-      let figures = scene.groups.flatMap(\.figures)
+      let figures = scene.figures
       for (place, figure) in figures.enumerated() {
         let radius = figure.radius * min(width, height)
         XCTAssertGreaterThan(min(figure.x, 1 - figure.x) * width, radius * 0.9)
@@ -67,25 +67,31 @@ final class PictureSetTests: XCTestCase {
     }
   }
 
+  func testEveryFigureIsOnTheSideOfItsScene() {
+    for index in 0..<200 {
+      let scene = PictureSet.training.scene(index)
+      XCTAssertTrue((1...3).contains(scene.count))
+      for figure in scene.figures { XCTAssertEqual(figure.x < 0.5 ? Scene.Side.left : .right, scene.side) }
+    }
+  }
+
   func testNoHeldOutPictureIsInTheTrainingSet() throws {
-    let drawn = (0..<PictureSet.training.count).map { PictureSet.training.scene($0).groups.map(Look.init) }
+    let drawn = (0..<PictureSet.training.count).map { Look(PictureSet.training.scene($0)) }
     let training = Set(drawn)
     XCTAssertEqual(training.count, PictureSet.training.count, "training pictures differ from each other")
     for index in 0..<PictureSet.heldOut.count {
-      XCTAssertFalse(training.contains(PictureSet.heldOut.scene(index).groups.map(Look.init)))
+      XCTAssertFalse(training.contains(Look(PictureSet.heldOut.scene(index))))
     }
   }
 
   func testEveryShapeIsInsideItsCircleAndHasItsCentreFilled() {
     for shape in Shape.allCases {
-      XCTAssertEqual(shape.distance(.zero) < 0, shape != .ring)
+      XCTAssertLessThan(shape.distance(.zero), 0)
       for step in 0..<36 {
         let angle = Double(step) * .pi / 18
         XCTAssertGreaterThan(shape.distance(SIMD2(cos(angle), sin(angle)) * 1.3), 0, "\(shape)")
       }
     }
-    XCTAssertLessThan(Shape.ring.distance(SIMD2(0.72, 0)), 0)
-    XCTAssertGreaterThan(Shape.cross.distance(SIMD2(0.6, 0.6)), 0.25)
     XCTAssertLessThan(Shape.square.distance(SIMD2(0.6, 0.6)), -0.15)
   }
 
@@ -95,9 +101,9 @@ final class PictureSetTests: XCTestCase {
     let colour: Colour
     let places: [[Int]]
 
-    init(_ group: Group) {
-      (shape, colour) = (group.shape, group.colour)
-      places = group.figures.map { [Int($0.x * 500), Int($0.y * 500)] }
+    init(_ scene: Scene) {
+      (shape, colour) = (scene.shape, scene.colour)
+      places = scene.figures.map { [Int($0.x * 5000), Int($0.y * 5000)] }
     }
   }
 
