@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the model that comes with the program, from random weights; see README.md.
 #   demo/make_model.sh WORK_FOLDER
-# Run it in the root of the repository after `swift build -c release`.
+# Run it in the root of the repository after `swift build -c release`. It takes about ten minutes on two cores.
 set -eu
 work=${1:?usage: demo/make_model.sh WORK_FOLDER}
 model=Sources/Demo/Resources/model
@@ -9,10 +9,20 @@ tool=.build/release/demo-recipe
 mmdist=.build/release/mmdist
 
 mkdir -p "$work"
-cp demo/pretrain.yaml "$work"
+cp demo/pretrain.yaml demo/pretrain-again.yaml "$work"
 "$tool" captions "$work" 8000 1
 "$tool" fresh "$model" "$work/fresh"
+
+export_run() { # RUN FOLDER
+  "$mmdist" export --checkpoint "$work/$1/checkpoints/$(ls "$work/$1/checkpoints" | tail -1)" \
+    --format merged --output "$work/$2"
+}
+
 "$mmdist" train -c "$work/pretrain.yaml"
-"$mmdist" export --checkpoint "$work/run/checkpoints/$(ls "$work/run/checkpoints" | tail -1)" \
-  --format merged --output "$work/trained"
+export_run run first
+"$mmdist" train -c "$work/pretrain-again.yaml" --set model="$work/first" --set output="$work/run-again"
+export_run run-again second
+"$mmdist" train -c "$work/pretrain-again.yaml" --set model="$work/second" --set output="$work/run-third" \
+  --set train.seed=2 --set train.steps=2000
+export_run run-third trained
 "$tool" bundle "$work/trained" "$model"
