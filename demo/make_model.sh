@@ -13,6 +13,7 @@ cp demo/pretrain.yaml demo/pretrain-again.yaml "$work"
 "$tool" captions "$work" 8000 1
 "$tool" fresh "$model" "$work/fresh"
 
+# shellcheck disable=SC2012 # step folders have plain names
 export_run() { # RUN FOLDER
   "$mmdist" export --checkpoint "$work/$1/checkpoints/$(ls "$work/$1/checkpoints" | tail -1)" \
     --format merged --output "$work/$2"

@@ -17,9 +17,9 @@ let runFileText = """
     shuffle: true
 
   train:
-    steps: 500                 # updates of the weights; or give epochs instead
+    steps: 1000                # updates of the weights; or give epochs instead
     global_batch: 32           # conversations per update, over all processes: the result does not depend on their number
-    micro_batch: 8             # conversations that one process computes at once
+    micro_batch: 4             # conversations that one process computes at once
     seed: 0                    # of order, dropout and fresh weights: the same seed gives the same bits
     precision: float32         # bfloat16 halves the memory of the frozen weights
 
@@ -27,10 +27,10 @@ let runFileText = """
       vision: {train: frozen}  # sees shapes and colours already
       projector:               # from what is seen to what is said; it comes untrained, so all of it is trained
         train: full
-        learning_rate: 3.0e-3
+        learning_rate: 2.0e-3
       language:                # can describe pictures, but has never been asked a question:
         train: lora            # a small addition to every linear layer learns that; the weights themselves stay
-        learning_rate: 3.0e-3
+        learning_rate: 2.0e-3
         rank: 16
         alpha: 32
         dropout: 0.0
@@ -39,7 +39,7 @@ let runFileText = """
     schedule: {name: cosine, warmup_ratio: 0.05}   # the rates rise, then fall along half a cosine
     clip_norm: 1.0             # a gradient longer than this is shortened to it
 
-  checkpoint: {every: 80, keep: 2}   # kill the run at any time; started again it goes on from the newest checkpoint
-  log: {every: 10, tensorboard: true}
+  checkpoint: {every: 250, keep: 2}   # kill the run at any time; started again it goes on from the newest checkpoint
+  log: {every: 20, tensorboard: true}
 
   """

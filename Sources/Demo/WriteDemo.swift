@@ -25,7 +25,7 @@ public func writeDemo(to folder: String, part: Int = 0, of parts: Int = 1) throw
 
 extension PictureSet {
   /// The pictures that the demo trains on.
-  static let training = PictureSet(purpose: .training, count: 1536)
+  static let training = PictureSet(purpose: .training, count: 4096)
   /// The pictures that it is examined on: as many of each family of questions, and of each answer.
   static let heldOut = PictureSet(purpose: .heldOut, count: 384)
 }
