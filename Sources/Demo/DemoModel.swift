@@ -24,7 +24,7 @@ public enum DemoModel {
     }
     throw Fault(
       .missingInput, "the demo's model is not there", at: places.joined(separator: ", "),
-      "install with cluster/install, or set MMDIST_SHARE to the folder share/mmdist")
+      "install with cluster/install.sh, or set MMDIST_SHARE to the folder share/mmdist")
   }
 
   static func candidates(share: String?, programFolder: String) -> [String] {

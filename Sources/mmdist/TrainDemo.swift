@@ -22,6 +22,8 @@ struct DemoRun {
 
   func run() throws -> Int32 {
     let began = DispatchTime.now().uptimeNanoseconds
+    // A mistyped key is told before anything is written.
+    _ = try RunConfiguration(parsing: "", name: "the demo's run file", sets: sets)
     let runFile = DemoRun.folder + "/mmdist.yaml"
     let isThere = FileManager.default.fileExists(atPath: runFile)
     // All ranks look before any writes.
