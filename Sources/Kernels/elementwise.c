@@ -127,12 +127,12 @@ MULTIVERSION void mmd_gate(int kind, const float *gate, const float *up, float *
 #undef LOOP
 }
 
-MULTIVERSION void mmd_gate_backward(int kind, const float *gate, const float *up, const float *dy, float *dgate,
-                                    float *dup, size_t count) {
+MULTIVERSION void mmd_gate_backward(int kind, float *gate, float *up, const float *dy, size_t count) {
 #define LOOP(k)                                                                                                        \
   for (size_t i = 0; i < count; i++) {                                                                                 \
-    dgate[i] = dy[i] * up[i] * slope(k, gate[i]);                                                                      \
-    dup[i] = dy[i] * activated(k, gate[i]);                                                                            \
+    const float g = gate[i], u = up[i], d = dy[i];                                                                     \
+    gate[i] = d * u * slope(k, g);                                                                                     \
+    up[i] = d * activated(k, g);                                                                                       \
   }
   FOR_EACH_KIND(kind, LOOP)
 #undef LOOP

@@ -12,8 +12,9 @@ public final class FeedForward {
     self.activation = activation
   }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
-    second(context.activate(activation, first(x, context)), context)
+  /// - Parameter residual: added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    second(context.activate(activation, first(x, context)), context, addingTo: residual)
   }
 }
 
@@ -31,8 +32,9 @@ public final class GatedFeedForward {
     self.activation = activation
   }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+  /// - Parameter residual: added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
     let parts = project(x, [gate, up], context)
-    return down(context.gated(activation, gate: parts[0], up: parts[1]), context)
+    return down(context.gated(activation, gate: parts[0], up: parts[1]), context, addingTo: residual)
   }
 }

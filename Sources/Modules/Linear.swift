@@ -10,7 +10,11 @@ public protocol LinearLayer: AnyObject {
 
 extension LinearLayer {
   /// [T, inputs] → [T, outputs]
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { context.linear(x, projection(context)) }
+  ///
+  /// - Parameter residual: [T, outputs], added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    context.linear(x, projection(context), addingTo: residual)
+  }
 }
 
 /// Several layers of the same x, as one: [T, inputs] → [T, outputs] each.

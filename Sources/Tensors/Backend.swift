@@ -36,7 +36,8 @@ public protocol Backend: AnyObject, Sendable {
   func activate(_ kind: Activation, _ x: Tensor) -> Tensor
   func activateBackward(_ kind: Activation, _ x: Tensor, _ dy: Tensor) -> Tensor
   func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor
-  func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor) -> (gate: Tensor, up: Tensor)
+  /// Overwrites gate and up with their gradients.
+  func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor)
   func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor
 
   // Norms
@@ -52,9 +53,10 @@ public protocol Backend: AnyObject, Sendable {
   ) -> (x: Tensor?, weight: Tensor?, bias: Tensor?)
 
   // Attention
+  /// Turns x itself.
   func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor
+  )
   func attention(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
     dropout: Dropout?

@@ -96,7 +96,8 @@ public final class Trainer {
     let onDevice = DeviceBatch(batch, backend)
     let model = adapted.model
     let hidden = model.hidden(
-      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, context)
+      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels,
+      rows: onDevice.targetRows, context)
     let (sum, value) = plan.objective.loss(onDevice, hidden: hidden, model, context)
     tally.loss = value
     context.backward(from: sum, seed: backend.tensor([1], [1])) { parameter, gradient in

@@ -87,8 +87,8 @@ void mmd_activate_backward(int kind, const float *_Nonnull x, const float *_Nonn
                            size_t count);
 /// y = f(gate) · up
 void mmd_gate(int kind, const float *_Nonnull gate, const float *_Nonnull up, float *_Nonnull y, size_t count);
-void mmd_gate_backward(int kind, const float *_Nonnull gate, const float *_Nonnull up, const float *_Nonnull dy,
-                       float *_Nonnull dgate, float *_Nonnull dup, size_t count);
+/// gate and up become their gradients.
+void mmd_gate_backward(int kind, float *_Nonnull gate, float *_Nonnull up, const float *_Nonnull dy, size_t count);
 
 /// y = x · keep / (1 − rate), where keep is drawn for (key, first + i) by a counter-based generator.
 void mmd_dropout(const float *_Nonnull x, float *_Nonnull y, size_t count, float rate, uint64_t key, uint64_t first);
@@ -111,9 +111,9 @@ void mmd_layer_norm_backward(const float *_Nonnull x, const float *_Nonnull weig
 
 // --- attention --------------------------------------------------------------------------------
 
-/// Rotates the halves of every head: y = x·cos + (direction)·rotated(x)·sin at each row's position.
+/// Rotates the halves of every head in place: x = x·cos + (direction)·rotated(x)·sin at each row's position.
 /// cosines and sines are [positions, head_width / 2]; direction −1 gives the pullback.
-void mmd_rotary(const float *_Nonnull x, float *_Nonnull y, size_t rows, size_t heads, size_t head_width,
+void mmd_rotary(float *_Nonnull x, size_t rows, size_t heads, size_t head_width,
                 const int32_t *_Nonnull positions, const float *_Nonnull cosines, const float *_Nonnull sines,
                 float direction);
 

@@ -8,12 +8,14 @@ extension Context {
   }
 
   /// y = f(gate) · up, the gated unit of Llama's feed-forward layer (Shazeer 2020, arXiv:2002.05202).
+  ///
+  /// The backward pass overwrites gate and up: nothing else may need them then.
   public func gated(_ kind: Activation, gate: Tensor, up: Tensor) -> Tensor {
     let backend = backend
     let y = backend.gate(kind, gate, up)
     record("gated", inputs: [gate, up], output: y) { dy in
-      let gradients = backend.gateBackward(kind, gate, up, dy)
-      return [gradients.gate, gradients.up]
+      backend.gateBackward(kind, gate, up, dy)
+      return [gate, up]
     }
     return y
   }

@@ -52,11 +52,22 @@ public struct Projection {
 
 extension Context {
   /// x Wᵀ + b, see `Projection`: [T, in] → [T, out].
-  public func linear(_ x: Tensor, _ projection: Projection) -> Tensor { linear(x, [projection])[0] }
+  ///
+  /// - Parameter residual: [T, out], added where given.
+  public func linear(_ x: Tensor, _ projection: Projection, addingTo residual: Tensor? = nil) -> Tensor {
+    guard let residual else { return linear(x, [projection], residual: nil)[0] }
+    // A product starts from one thing: a bias or the residual.
+    guard projection.bias == nil else { return add(residual, linear(x, [projection], residual: nil)[0]) }
+    return linear(x, [projection], residual: residual)[0]
+  }
 
   /// Several linear maps of the same x, [T, in] → [T, out] each: one rounding of x, one product for all the small
   /// matrices A, one gradient of x.
   public func linear(_ x: Tensor, _ projections: [Projection]) -> [Tensor] {
+    linear(x, projections, residual: nil)
+  }
+
+  private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
     let backend = backend
     // What frozen bf16 weights are multiplied by is rounded once for all of them.
     let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
@@ -65,12 +76,13 @@ extension Context {
     let outputs = projections.enumerated().map { index, projection in
       backend.product(
         [ProductTerm(Factor(input), projection.forward)] + updates.compactMap { $0.term(of: index) },
-        start: projection.bias.map { .row($0) } ?? .zero)
+        start: projection.bias.map { .row($0) } ?? residual.map { .rows($0) } ?? .zero)
     }
 
     let wantsInput = tracks(x)
     let wants = projections.map { (weight: tracks($0.weight), bias: $0.bias.map(tracks) ?? false) }
-    record("linear", inputs: [x] + projections.flatMap(\.inputs), outputs: outputs) { gradients in
+    let inputs = [x] + projections.flatMap(\.inputs) + (residual.map { [$0] } ?? [])
+    record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil] gradients in
       let rounded = gradients.map { $0.map { backend.cast($0, to: type) } }
       var found: [Int: LowRankUpdates.Gradients] = [:]
       var terms = zip(rounded, projections).compactMap { dy, projection in
@@ -96,7 +108,7 @@ extension Context {
           let dBias = wants[index].bias ? dy.map(backend.columnSum) : nil
           return [dWeight] + (projection.bias == nil ? [] : [dBias])
             + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up])
-        }
+        } + (isResidual ? [gradients[0]] : [])
     }
     return outputs
   }

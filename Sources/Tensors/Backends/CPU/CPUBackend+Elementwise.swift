@@ -54,16 +54,11 @@ extension CPUBackend {
     }
   }
 
-  public func gateBackward(
-    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor
-  ) -> (gate: Tensor, up: Tensor) {
-    let dup = floats(up.shape)
-    let dgate = elementwise(gate) { dgate, from, count in
-      mmd_gate_backward(
-        kind.rawValue, gate.floats + from, up.floats + from, dy.floats + from, dgate.floats + from, dup.floats + from,
-        count)
+  public func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor) {
+    workers.runs(of: gate.count, size: elementsPerPiece) { run in
+      let from = run.lowerBound
+      mmd_gate_backward(kind.rawValue, gate.floats + from, up.floats + from, dy.floats + from, run.count)
     }
-    return (dgate, dup)
   }
 
   public func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor {
