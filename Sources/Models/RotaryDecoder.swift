@@ -101,10 +101,11 @@ private final class RotaryDecoderLayer {
   func callAsFunction(
     _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
-    var (before, normed) = inputNorm.branch(x, context)
+    var (before, normed) = inputNorm.branch(x, to: query, context)
     var attended = attend(normed, batch, rotary: rotary, cache: cache, context)
     if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
-    let (between, normedAgain) = feedForwardNorm.branch(output(attended, context, addingTo: before), context)
+    let (between, normedAgain) = feedForwardNorm.branch(
+      output(attended, context, addingTo: before), to: feedForward.gate, context)
     return feedForward(normedAgain, context, addingTo: between)
   }
 

@@ -20,7 +20,7 @@ public final class FeedForward {
 
 /// y = W_down (f(W_gate x) · W_up x), Llama's feed-forward layer.
 public final class GatedFeedForward {
-  let gate: any LinearLayer
+  public let gate: any LinearLayer
   let up: any LinearLayer
   let down: any LinearLayer
   let activation: Activation
@@ -35,6 +35,8 @@ public final class GatedFeedForward {
   /// - Parameter residual: added where given.
   public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
     let parts = project(x, [gate, up], context)
-    return down(context.gated(activation, gate: parts[0], up: parts[1]), context, addingTo: residual)
+    let gated = context.gated(
+      activation, gate: parts[0], up: parts[1], as: down.inputType, gradientsAs: gate.inputType)
+    return down(gated, context, addingTo: residual)
   }
 }

@@ -90,7 +90,7 @@ extension Context {
       }
       var masked: [Tensor] = []
       for update in updates {
-        let (own, through) = update.pullback(gradients, rounded, backend)
+        let (own, through) = update.pullback(rounded, backend)
         found.merge(own) { $1 }
         guard wantsInput, let through else { continue }
         let term = ProductTerm(Factor(through), Factor(update.down))
@@ -154,8 +154,8 @@ private struct LowRankUpdates {
     down = updates.count == 1 ? updates[0].update.down : backend.joinRows(updates.map(\.update.down))
     self.input = input
     let seen = dropout.map { backend.dropout(input, $0) } ?? input
-    low = backend.empty([input.rows, down.rows], .float32)
-    backend.product(Factor(seen), Factor(down, transposed: true), scale: scale, into: Factor(low))
+    let product = backend.product(Factor(seen), Factor(down, transposed: true), scale: scale)
+    low = backend.cast(product, to: input.dtype)
   }
 
   /// What it adds to the output of a projection, if it is one of its members.
@@ -165,28 +165,40 @@ private struct LowRankUpdates {
     }
   }
 
-  /// - Parameters: the outputs' gradients, and the same as products take them.
+  /// - Parameter gradients: of the outputs, as products take them.
   /// - Returns: the gradients of A and B by projection, and d low, from which that of x follows.
-  func pullback(
-    _ gradients: [Tensor?], _ rounded: [Tensor?], _ backend: any Backend
-  ) -> (own: [Int: Gradients], low: Tensor?) {
+  func pullback(_ gradients: [Tensor?], _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
     let present = members.filter { gradients[$0.index] != nil }
     guard !present.isEmpty else { return ([:], nil) }
     let dLow = present.count == members.count ? backend.empty(low.shape, .float32) : backend.zeros(low.shape)
+    let seen = dropout.map { backend.dropout(input, $0) } ?? input
+    let gradientOfB = gradientOfB(backend)
     var ups: [Int: Tensor] = [:]
     for (index, update, columns) in present {
-      guard let dy = gradients[index], let rounded = rounded[index] else { continue }
-      backend.product(
-        Factor(rounded), Factor(update.up), scale: scale, into: Factor(dLow, columns: columns))
-      ups[index] = backend.product(Factor(dy, transposed: true), Factor(low, columns: columns))
+      guard let dy = gradients[index] else { continue }
+      backend.product(Factor(dy), Factor(update.up), scale: scale, into: Factor(dLow, columns: columns))
+      ups[index] = gradientOfB(dy, columns)
     }
-    let seen = dropout.map { backend.dropout(input, $0) } ?? input
-    let dDown = backend.product(Factor(dLow, transposed: true), Factor(seen))
+    let dDown =
+      input.dtype == .bfloat16
+      ? backend.product(Factor(backend.transposed(dLow, as: .bfloat16)), Factor(seen))
+      : backend.product(Factor(dLow, transposed: true), Factor(seen))
     var own: [Int: Gradients] = [:]
     for member in present {
       if let up = ups[member.index] { own[member.index] = (dDown.slice(member.columns), up) }
     }
-    return (own, dLow)
+    return (own, input.dtype == .bfloat16 ? backend.cast(dLow, to: .bfloat16) : dLow)
+  }
+
+  /// dy ↦ dyᵀ · low. A first factor in bf16 cannot be transposed, so there it is (lowᵀ · dy)ᵀ.
+  private func gradientOfB(_ backend: any Backend) -> (_ dy: Tensor, _ columns: Range<Int>) -> Tensor {
+    guard input.dtype == .bfloat16 else {
+      return { dy, columns in backend.product(Factor(dy, transposed: true), Factor(low, columns: columns)) }
+    }
+    let lowTransposed = backend.transposed(low, as: .bfloat16)
+    return { dy, columns in
+      backend.transposed(backend.product(Factor(lowTransposed.slice(columns)), Factor(dy)), as: .float32)
+    }
   }
 }
 
