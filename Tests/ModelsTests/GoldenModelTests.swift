@@ -74,7 +74,7 @@ final class GoldenModelTests: XCTestCase {
       let batch = try GoldenBatch(golden, model, backend)
       let context = Context(backend)
       let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, context)
-      let logits = context.linear(hidden, model.language.head.base.weight.value)
+      let logits = context.linear(hidden, Projection(model.language.head.base.weight.value))
       for (index, record) in golden.records.enumerated() {
         let rows = record.json.integers("logits_rows").map { Int32($0 + batch.starts[index]) }
         guard !rows.isEmpty else { continue }

@@ -45,23 +45,74 @@ final class GradientTests: XCTestCase {
   }
 
   func testLinear() throws {
-    try check("linear", [[5, 7], [3, 7], [3]]) { $1.linear($0[0], $0[1], bias: $0[2]) }
-    try check("linear [in, out]", [[5, 7], [7, 3], [3]]) { $1.linear($0[0], $0[1], bias: $0[2], layout: .inputsFirst) }
+    try check("linear", [[5, 7], [3, 7], [3]]) { $1.linear($0[0], Projection($0[1], bias: $0[2])) }
+    try check("linear [in, out]", [[5, 7], [7, 3], [3]]) {
+      $1.linear($0[0], Projection($0[1], bias: $0[2], layout: .inputsFirst))
+    }
+    try check("linear with a residual", [[5, 7], [3, 7], [5, 3]]) {
+      $1.linear($0[0], Projection($0[1]), addingTo: $0[2])
+    }
+    try check("linear with a bias and a residual", [[5, 7], [3, 7], [3], [5, 3]]) {
+      $1.linear($0[0], Projection($0[1], bias: $0[2]), addingTo: $0[3])
+    }
   }
 
   func testLinearAcrossTiles() throws {
-    try check("linear, several tiles", [[600, 20], [900, 20]], tolerance: 5e-3) { $1.linear($0[0], $0[1]) }
+    try check("linear, several tiles", [[600, 20], [900, 20]], tolerance: 5e-3) { $1.linear($0[0], Projection($0[1])) }
   }
 
   func testLowRankLinear() throws {
     try check("lora", [[5, 7], [3, 7], [2, 7], [3, 2]]) {
-      $1.linear($0[0], $0[1], update: LowRank(down: $0[2], up: $0[3], scale: 1.5))
+      $1.linear($0[0], Projection($0[1], update: LowRank(down: $0[2], up: $0[3], scale: 1.5)))
     }
     let dropout = Dropout(rate: 0.4, RandomStream([3]))
     try check("lora with dropout", [[5, 7], [7, 3], [2, 7], [3, 2], [3]]) {
       $1.linear(
-        $0[0], $0[1], bias: $0[4], layout: .inputsFirst,
-        update: LowRank(down: $0[2], up: $0[3], scale: 1.5, dropout: dropout))
+        $0[0],
+        Projection(
+          $0[1], bias: $0[4], layout: .inputsFirst,
+          update: LowRank(down: $0[2], up: $0[3], scale: 1.5, dropout: dropout)))
+    }
+  }
+
+  /// Three maps of one x: two whose updates are joined, one of another scale, and one whose output nobody uses.
+  func testSeveralLinearMapsOfTheSameInput() throws {
+    let shapes = [[5, 7], [3, 7], [2, 7], [3, 2], [4, 7], [3, 7], [4, 3], [6, 7], [2, 7], [6, 2], [4, 7]]
+    for dropout in [nil, Dropout(rate: 0.3, RandomStream([4]))] {
+      try check("joined", shapes) {
+        let outputs = $1.linear(
+          $0[0],
+          [
+            Projection($0[1], update: LowRank(down: $0[2], up: $0[3], scale: 2)),
+            Projection($0[4], update: LowRank(down: $0[5], up: $0[6], scale: 2)),
+            Projection($0[7], update: LowRank(down: $0[8], up: $0[9], scale: 0.5, dropout: dropout)),
+          ])
+        return $1.joinColumns([outputs[0], $1.add(outputs[1], $1.linear($0[0], Projection($0[10]))), outputs[2]])
+      }
+    }
+  }
+
+  func testAnOutputWithoutAGradient() throws {
+    let backend = try CPUBackend(threads: 2)
+    let (x, w) = (random([4, 6], "x", backend), random([3, 6], "w", backend))
+    let updates = ["0", "1"].map { name in
+      LowRank(down: random([2, 6], "A" + name, backend), up: random([3, 2], "B" + name, backend), scale: 1)
+    }
+    let context = Context(backend, recording: true)
+    let watched = [x, updates[0].down, updates[1].down, updates[0].up, updates[1].up]
+    for tensor in watched { context.watch(tensor) }
+    let outputs = context.linear(x, updates.map { Projection(w, update: $0) })
+    let found = context.backward(
+      from: outputs[1], seed: random([4, 3], "dy", backend), watched: watched
+    ) { _, _ in }
+    XCTAssertEqual(found.map { $0 != nil }, [true, false, true, false, true])
+    let alone = Context(backend, recording: true)
+    for tensor in watched { alone.watch(tensor) }
+    let output = alone.linear(x, Projection(w, update: updates[1]))
+    let expected = alone.backward(from: output, seed: random([4, 3], "dy", backend), watched: watched) { _, _ in }
+    for index in [0, 2, 4] {
+      XCTAssertEqual(
+        backend.read(try XCTUnwrap(found[index])), backend.read(try XCTUnwrap(expected[index])), "input \(index)")
     }
   }
 
@@ -76,13 +127,25 @@ final class GradientTests: XCTestCase {
   func testActivations() throws {
     for kind in [Activation.gelu, .geluTanh, .quickGELU, .silu] {
       try check("\(kind)", [[6, 9]]) { $1.activate(kind, $0[0]) }
-      try check("gated \(kind)", [[6, 9], [6, 9]]) { $1.gated(kind, gate: $0[0], up: $0[1]) }
+      try check("gated \(kind)", [[6, 9], [6, 9]]) {
+        $1.gated(kind, gate: $1.scale($0[0], by: 1), up: $1.scale($0[1], by: 1))
+      }
     }
   }
 
   func testNorms() throws {
     try check("rmsNorm", [[5, 12], [12]]) { $1.rmsNorm($0[0], $0[1], epsilon: 1e-5) }
     try check("layerNorm", [[5, 12], [12], [12]]) { $1.layerNorm($0[0], $0[1], $0[2], epsilon: 1e-5) }
+    try check("a residual branch", [[5, 12], [12]]) {
+      let (residual, normed) = $1.rmsNormBranch($0[0], $0[1], epsilon: 1e-5)
+      return $1.add(residual, normed)
+    }
+    try check("a branch whose residual nobody uses", [[5, 12], [12]]) {
+      $1.rmsNormBranch($0[0], $0[1], epsilon: 1e-5).normed
+    }
+    try check("a branch whose norm nobody uses", [[5, 12]]) {
+      $1.scale($1.rmsNormBranch($0[0], $1.backend.zeros([12]), epsilon: 1e-5).residual, by: 3)
+    }
     try check("rmsNorm, many rows", [[2000, 40], [40]], tolerance: 2e-2) { $1.rmsNorm($0[0], $0[1], epsilon: 1e-5) }
   }
 
@@ -108,7 +171,7 @@ final class GradientTests: XCTestCase {
     )
     let positions = backend.tensor([0, 1, 2, 3, 1] as [Int32])
     try check("rotary", [[5, 12]]) {
-      $1.rotary($0[0], heads: 2, positions: positions, cosines: cosines, sines: sines)
+      $1.rotary($1.scale($0[0], by: 1), heads: 2, positions: positions, cosines: cosines, sines: sines)
     }
   }
 
@@ -138,7 +201,7 @@ final class GradientTests: XCTestCase {
     weight.value = random([8, 8], "w", backend)
     weight.isTrainable = true
     let layer = { (x: Tensor, context: Context) -> Tensor in
-      context.add(x, context.activate(.gelu, context.linear(x, context[weight])))
+      context.add(x, context.activate(.gelu, context.linear(x, Projection(context[weight]))))
     }
     var found: [[Float]] = []
     for recomputes in [false, true] {
@@ -158,7 +221,7 @@ final class GradientTests: XCTestCase {
     let frozen = Parameter(name: "frozen", shape: [8, 8])
     frozen.value = random([8, 8], "w", backend)
     let context = Context(backend, recording: true)
-    let y = context.linear(random([6, 8], "x", backend), context[frozen])
+    let y = context.linear(random([6, 8], "x", backend), Projection(context[frozen]))
     XCTAssertFalse(context.tracks(y))
   }
 }

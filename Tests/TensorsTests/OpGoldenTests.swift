@@ -68,16 +68,18 @@ final class OpGoldenTests: XCTestCase {
   // MARK: Products
 
   func testLinear() throws {
-    for name in ["linear", "linear.one_row"] { try check(name) { $1.linear($0[0], $0[1], bias: $0[2]) } }
-    try check("linear.no_bias") { $1.linear($0[0], $0[1]) }
-    try check("linear.inputs_first") { $1.linear($0[0], $0[1], bias: $0[2], layout: .inputsFirst) }
+    for name in ["linear", "linear.one_row"] { try check(name) { $1.linear($0[0], Projection($0[1], bias: $0[2])) } }
+    try check("linear.no_bias") { $1.linear($0[0], Projection($0[1])) }
+    try check("linear.inputs_first") { $1.linear($0[0], Projection($0[1], bias: $0[2], layout: .inputsFirst)) }
   }
 
   func testLowRankUpdates() throws {
     for (name, layout) in [("lora", WeightLayout.outputsFirst), ("lora.inputs_first", .inputsFirst)] {
       try check(name) {
         $1.linear(
-          $0[0], $0[1], bias: $0[4], layout: layout, update: LowRank(down: $0[2], up: $0[3], scale: 1.5))
+          $0[0],
+          Projection(
+            $0[1], bias: $0[4], layout: layout, update: LowRank(down: $0[2], up: $0[3], scale: 1.5)))
       }
     }
   }
@@ -203,7 +205,7 @@ final class OpGoldenTests: XCTestCase {
     try check("patches") {
       let rows = $1.backend.patches(try figures.tensor("patches.pixels", $1.backend), size: 2)
       XCTAssertEqual(rows.shape, [12, 12])
-      return $1.linear(rows, $1.reshape($0[0], [5, 12]))
+      return $1.linear(rows, Projection($1.reshape($0[0], [5, 12])))
     }
   }
 

@@ -27,7 +27,8 @@ extension CPUBackend {
       let from = rows.lowerBound * width
       mmd_rms_norm_backward(
         x.floats + from, weight.floats, inverse.floats + rows.lowerBound, dy.floats + from,
-        residual.map { UnsafePointer($0.floats + from) }, dx.map { $0.floats + from }, partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
+        residual.map { UnsafePointer($0.floats + from) }, dx.map { $0.floats + from },
+        partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
         rows.count, width)
     }
     return (dx, partial.map(summed))
