@@ -40,7 +40,7 @@ public struct ProfileSummary: Sendable {
     for (name, total) in primitives.prefix(12) {
       let rate = total.operations > 0 ? fixed(Double(total.operations) / total.seconds * 1e-9, 0) : ""
       work.append([
-        name, fixed(total.seconds * perStep, 1), share(total.seconds), fixed(Double(total.calls) / Double(steps), 0),
+        name, fixed(total.seconds * perStep, 1), share(total.seconds), fixed(Double(total.calls) / Double(steps), 1),
         rate,
       ])
     }
@@ -50,18 +50,4 @@ public struct ProfileSummary: Sendable {
   private func share(_ time: Double) -> String { fixed(100 * time / max(seconds, 1e-12), 1) + " %" }
 
   private func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
-}
-
-/// Rows as lines: the first column to the left, the others to the right, each as wide as its widest cell.
-public func aligned(_ rows: [[String]]) -> [String] {
-  let columns = rows.map(\.count).max() ?? 0
-  let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
-  return rows.map { row in
-    let cells = row.enumerated().map { column, cell in
-      let space = String(repeating: " ", count: widths[column] - cell.count)
-      return column == 0 ? cell + space : space + cell
-    }
-    let line = cells.joined(separator: "  ")
-    return "  " + (line.lastIndex { $0 != " " }.map { String(line[...$0]) } ?? "")
-  }
 }

@@ -4,7 +4,7 @@ import Parallel
 /// Records the steps that a ``TraceRequest`` asks for on all ranks, and writes them as one file on rank 0 as soon as the
 /// last of them is done.
 final class TraceRecording {
-  /// The most spans of primitives and buckets that one file holds, over all ranks: some 60 MB.
+  /// The most spans of primitives and buckets that one file holds, over all ranks: some 70 MB.
   static let mostSpans = 400_000
 
   private let request: TraceRequest

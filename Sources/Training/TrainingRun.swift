@@ -31,13 +31,13 @@ public final class TrainingRun {
   public let adapted: AdaptedModel
   public let inputs: ModelInputs
   public let backend: any Backend
-  private let communicator: any Communicator
+  let communicator: any Communicator
   private let audience: any Audience
   private let records: RecordSet
   private let sampler: Sampler
-  private let trainer: Trainer
+  let trainer: Trainer
   private var lock: OutputLock?
-  private let profile: Profile?
+  let profile: Profile?
   private let traceRequest: TraceRequest?
   private var isLeader: Bool { communicator.rank == 0 }
   private var checkpoints: String { configuration.output + "/checkpoints" }
@@ -175,7 +175,7 @@ public final class TrainingRun {
     return .stopped
   }
 
-  private func makeLoader(steps: Range<Int>) -> Loader {
+  func makeLoader(steps: Range<Int>) -> Loader {
     let (records, processor) = (records, inputs.processor)
     return Loader(
       sampler: sampler, plan: BatchPlan(globalBatch: trainer.plan.globalBatch, microBatch: trainer.plan.microBatch),
