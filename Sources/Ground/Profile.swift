@@ -16,17 +16,22 @@ public final class Profile: Sendable {
   public struct Work: Equatable, Sendable {
     /// Of the operands; of a product op(a) and op(b).
     public var shapes: [[Int]]
-    /// The number type that decides the speed: "F32", "BF16"; nil where it says nothing.
+    /// The number types of matrix work: "F32", "BF16", "BF16+F32"; nil for other work.
     public var type: String?
     /// Floating-point operations of matrix work, a multiplication and an addition counted as two; 0 for other work.
     public var operations: Int
+    /// Those of them whose factors have 16 bits.
+    public var narrowOperations: Int
     /// Bytes that this rank sent.
     public var bytes: Int
 
-    public init(shapes: [[Int]] = [], type: String? = nil, operations: Int = 0, bytes: Int = 0) {
+    public init(
+      shapes: [[Int]] = [], type: String? = nil, operations: Int = 0, narrowOperations: Int = 0, bytes: Int = 0
+    ) {
       self.shapes = shapes
       self.type = type
       self.operations = operations
+      self.narrowOperations = narrowOperations
       self.bytes = bytes
     }
   }
@@ -60,6 +65,7 @@ public final class Profile: Sendable {
     public var calls = 0
     public var seconds = 0.0
     public var operations = 0
+    public var narrowOperations = 0
     public var bytes = 0
   }
 
@@ -129,6 +135,7 @@ extension Profile.Total {
     calls += 1
     seconds += Double(span.end - span.start) * 1e-9
     operations += span.work.operations
+    narrowOperations += span.work.narrowOperations
     bytes += span.work.bytes
   }
 }
@@ -141,6 +148,7 @@ extension Profile.Recording {
       sum.calls += entry.value.calls
       sum.seconds += entry.value.seconds
       sum.operations += entry.value.operations
+      sum.narrowOperations += entry.value.narrowOperations
       sum.bytes += entry.value.bytes
     }
   }

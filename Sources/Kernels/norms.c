@@ -14,7 +14,7 @@ MULTIVERSION void mmd_rms_norm(const float *x, const float *weight, float epsilo
 }
 
 MULTIVERSION void mmd_rms_norm_backward(const float *x, const float *weight, const float *inverse_rms, const float *dy,
-                                        float *dx, float *dweight, size_t rows, size_t width) {
+                                        const float *residual, float *dx, float *dweight, size_t rows, size_t width) {
 #pragma clang fp reassociate(on)
   for (size_t r = 0; r < rows; r++, x += width, dy += width) {
     const float inverse = inverse_rms[r];
@@ -24,7 +24,12 @@ MULTIVERSION void mmd_rms_norm_backward(const float *x, const float *weight, con
     float along = 0;
     for (size_t i = 0; i < width; i++) along += dy[i] * weight[i] * x[i];
     const float pull = along * inverse * inverse * inverse / (float)width;
-    for (size_t i = 0; i < width; i++) dx[i] = dy[i] * weight[i] * inverse - x[i] * pull;
+    if (residual) {
+      for (size_t i = 0; i < width; i++) dx[i] = residual[i] + (dy[i] * weight[i] * inverse - x[i] * pull);
+      residual += width;
+    } else {
+      for (size_t i = 0; i < width; i++) dx[i] = dy[i] * weight[i] * inverse - x[i] * pull;
+    }
     dx += width;
   }
 }

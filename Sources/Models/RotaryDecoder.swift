@@ -97,17 +97,20 @@ private final class RotaryDecoderLayer {
   func callAsFunction(
     _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
-    let hidden = context.add(x, attend(inputNorm(x, context), batch, rotary: rotary, cache: cache, context))
-    return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
+    let (before, normed) = inputNorm.branch(x, context)
+    let hidden = context.add(before, attend(normed, batch, rotary: rotary, cache: cache, context))
+    let (between, normedAgain) = feedForwardNorm.branch(hidden, context)
+    return context.add(between, feedForward(normedAgain, context))
   }
 
   private func attend(
     _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
     let (positions, limit) = (batch.positions, batch.positionLimit)
-    let q = rotary(query(x, context), heads: shape.heads, positions: positions, limit: limit, context)
-    var k = rotary(key(x, context), heads: shape.keyHeads, positions: positions, limit: limit, context)
-    var v = value(x, context)
+    let parts = project(x, [query, key, value], context)
+    let q = rotary(parts[0], heads: shape.heads, positions: positions, limit: limit, context)
+    var k = rotary(parts[1], heads: shape.keyHeads, positions: positions, limit: limit, context)
+    var v = parts[2]
     if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
     return output(context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout), context)

@@ -32,6 +32,7 @@ public final class GatedFeedForward {
   }
 
   public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
-    down(context.gated(activation, gate: gate(x, context), up: up(x, context)), context)
+    let parts = project(x, [gate, up], context)
+    return down(context.gated(activation, gate: parts[0], up: parts[1]), context)
   }
 }

@@ -4,8 +4,18 @@ import Tensors
 public protocol LinearLayer: AnyObject {
   /// The bare layer under all wrappers.
   var base: Linear { get }
+  /// What it multiplies by, its parameters recorded as used.
+  func projection(_ context: Context) -> Projection
+}
+
+extension LinearLayer {
   /// [T, inputs] → [T, outputs]
-  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor
+  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { context.linear(x, projection(context)) }
+}
+
+/// Several layers of the same x, as one: [T, inputs] → [T, outputs] each.
+public func project(_ x: Tensor, _ layers: [any LinearLayer], _ context: Context) -> [Tensor] {
+  context.linear(x, layers.map { $0.projection(context) })
 }
 
 /// y = x Wᵀ + b
@@ -33,10 +43,10 @@ public final class Linear: LinearLayer {
 
   public var base: Linear { self }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { self(x, context, update: nil) }
+  public func projection(_ context: Context) -> Projection { projection(context, update: nil) }
 
   /// With a low-rank update of the weight.
-  public func callAsFunction(_ x: Tensor, _ context: Context, update: LowRank?) -> Tensor {
-    context.linear(x, context[weight], bias: bias.map { context[$0] }, layout: layout, update: update)
+  public func projection(_ context: Context, update: LowRank?) -> Projection {
+    Projection(context[weight], bias: bias.map { context[$0] }, layout: layout, update: update)
   }
 }

@@ -17,6 +17,11 @@ public final class RMSNorm: Norm {
   public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
     context.rmsNorm(x, context[weight], epsilon: epsilon)
   }
+
+  /// x itself and its norm, as a residual branch needs them.
+  public func branch(_ x: Tensor, _ context: Context) -> (residual: Tensor, normed: Tensor) {
+    context.rmsNormBranch(x, context[weight], epsilon: epsilon)
+  }
 }
 
 public final class LayerNorm: Norm {

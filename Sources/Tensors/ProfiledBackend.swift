@@ -44,21 +44,17 @@ public final class ProfiledBackend: Backend {
 
   // MARK: Products
 
-  public func product(
-    _ a: Tensor, transposed aTransposed: Bool, _ b: Tensor, transposed bTransposed: Bool, scale: Float,
-    addingTo accumulator: Tensor?
-  ) -> Tensor {
-    span("product", [a, b], MatrixWork.product(a, aTransposed, b, bTransposed)) {
-      base.product(
-        a, transposed: aTransposed, b, transposed: bTransposed, scale: scale, addingTo: accumulator)
+  public func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor) {
+    span("product", [], MatrixWork.product(terms)) {
+      base.product(terms, scale: scale, start: start, into: target)
     }
   }
+  public func joinRows(_ parts: [Tensor]) -> Tensor { span("joinRows", parts) { base.joinRows(parts) } }
 
   // MARK: Element by element
 
   public func add(_ a: Tensor, _ b: Tensor) -> Tensor { span("add", [a, b]) { base.add(a, b) } }
   public func scale(_ x: Tensor, by factor: Float) -> Tensor { span("scale", [x]) { base.scale(x, by: factor) } }
-  public func addBias(_ x: Tensor, _ bias: Tensor) -> Tensor { span("addBias", [x]) { base.addBias(x, bias) } }
   public func columnSum(_ x: Tensor) -> Tensor { span("columnSum", [x]) { base.columnSum(x) } }
 
   public func activate(_ kind: Activation, _ x: Tensor) -> Tensor {
@@ -83,9 +79,11 @@ public final class ProfiledBackend: Backend {
     span("rmsNorm", [x]) { base.rmsNorm(x, weight, epsilon: epsilon) }
   }
   public func rmsNormBackward(
-    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients
+    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
   ) -> (x: Tensor?, weight: Tensor?) {
-    span("rmsNormBackward", [x]) { base.rmsNormBackward(x, weight, inverse, dy, wants: wants) }
+    span("rmsNormBackward", [x]) {
+      base.rmsNormBackward(x, weight, inverse, dy, addingTo: residual, wants: wants)
+    }
   }
   public func layerNorm(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor, epsilon: Float

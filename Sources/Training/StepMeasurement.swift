@@ -1,14 +1,13 @@
 import Ground
 import Parallel
-import Tensors
 
 /// Where the time of one step went: the mean over the ranks.
 public struct StepMeasurement: Sendable {
   public var seconds: Double
   /// Seconds of each phase, in the order of ``phases``.
   public var phaseSeconds: [Double]
-  /// Floating-point operations that a rank's matrix work needs, as ``MatrixWork`` counts them, by the type that
-  /// decides their speed.
+  /// Floating-point operations that a rank's matrix work needs, by the type of its factors, which
+  /// decides its speed.
   public var operations: (float32: Double, bfloat16: Double)
   /// Seconds in the primitives that do this work.
   public var matrixSeconds: Double
@@ -24,13 +23,11 @@ public struct StepMeasurement: Sendable {
 
   /// The mean over all ranks of what each recorded in one step.
   init(_ recording: Profile.Recording, tokens: Int, _ communicator: any Communicator) throws {
+    let all = recording.total(.primitive)
     let matrix = recording.totals.filter { $0.key.kind == .primitive && $0.value.operations > 0 }
-    func operations(_ type: DType) -> Double {
-      matrix.reduce(0) { $0 + ($1.key.type == type.rawValue ? Double($1.value.operations) : 0) }
-    }
     let own =
       [
-        recording.total(.step).seconds, operations(.float32), operations(.bfloat16),
+        recording.total(.step).seconds, Double(all.operations - all.narrowOperations), Double(all.narrowOperations),
         matrix.values.reduce(0) { $0 + $1.seconds },
       ] + Self.phases.map { recording.total(.phase, $0.rawValue).seconds }
     let means = try communicator.allReduceSum(own).map { $0 / Double(communicator.count) }

@@ -51,18 +51,11 @@ struct Bench: ParallelCommand {
         printLine("mmdist \(Mmdist.version): \(ranks), \(backend.summary)\n")
         if let warning = count.warning { console.note(warning) }
       }
-      let chosen = steps > 0 ? try runFile.read() : nil
-      try chosen?.validate()
-      let machine = try MachineMeasurement(communicator, threads: count.threads)
-      let training = try inScratchFolder(communicator) { folder -> (String, Int, StepMeasurement)? in
-        guard steps > 0 else { return nil }
-        var (configuration, name) =
-          try chosen.map { ($0, runFile.config ?? "mmdist.yaml") } ?? demo(in: folder, communicator)
-        configuration.output = folder + "/run"
-        let run = try TrainingRun(
-          configuration, communicator, backend, threads: count.threads, audience: console, profile: Profile(limit: 0))
-        let measured = try run.rehearse(steps: steps + 1).dropFirst().sorted { $0.seconds < $1.seconds }
-        return (name, steps, measured[(steps - 1) / 2])
+      let (machine, training) = try inScratchFolder(communicator) { folder in
+        // The run is made first: what is wrong with it is told before anything is measured.
+        let run = try steps > 0 ? prepare(in: folder, communicator, backend, threads: count.threads, console) : nil
+        let machine = try MachineMeasurement(communicator, threads: count.threads)
+        return (machine, try run.map { (name: $0.name, steps: steps, step: try medianStep($0.run)) })
       }
       guard communicator.rank == 0 else { return 0 }
       let report = BenchReport(
@@ -74,12 +67,30 @@ struct Bench: ParallelCommand {
     }
   }
 
+  /// The run whose steps are measured, with its output in `folder`.
+  private func prepare(
+    in folder: String, _ communicator: any Communicator, _ backend: any Backend, threads: Int, _ console: Warnings
+  ) throws -> (name: String, run: TrainingRun) {
+    let chosen = try runFile.read()
+    var configuration = try chosen ?? demo(in: folder, communicator)
+    try configuration.validate()
+    configuration.output = folder + "/run"
+    let run = try TrainingRun(
+      configuration, communicator, backend, threads: threads, audience: console, profile: Profile(limit: 0))
+    return (chosen == nil ? "the demo" : runFile.config ?? "mmdist.yaml", run)
+  }
+
+  /// The step whose time is the median, after one that warms up.
+  private func medianStep(_ run: TrainingRun) throws -> StepMeasurement {
+    try run.rehearse(steps: steps + 1).dropFirst().sorted { $0.seconds < $1.seconds }[(steps - 1) / 2]
+  }
+
   /// The demo, with fewer pictures: the ranks of a node share one copy.
-  private func demo(in folder: String, _ communicator: any Communicator) throws -> (RunConfiguration, String) {
+  private func demo(in folder: String, _ communicator: any Communicator) throws -> RunConfiguration {
     try communicator.agreeOnSuccess {
       if communicator.localRank == 0 { try writeDemo(to: folder, trainingPictures: 512) }
     }
-    return (try RunConfiguration(contentsOf: folder + "/mmdist.yaml", sets: runFile.sets), "the demo")
+    return try RunConfiguration(contentsOf: folder + "/mmdist.yaml", sets: runFile.sets)
   }
 
   /// Gives `body` a folder of the same name on every node, which is gone afterwards.

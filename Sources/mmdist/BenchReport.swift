@@ -63,8 +63,8 @@ struct BenchReport {
     let figures = [
       ["tokens/s", fixed(Double(step.tokens) / step.seconds, 1)],
       ["matrix work a rank, GFLOP", fixed(step.allOperations * 1e-9, 2)],
-      ["  of it with float32 weights", fixed(operations.float32 * 1e-9, 2)],
-      ["  of it with bfloat16 weights", fixed(operations.bfloat16 * 1e-9, 2)],
+      ["  of it in float32", fixed(operations.float32 * 1e-9, 2)],
+      ["  of it in bfloat16", fixed(operations.bfloat16 * 1e-9, 2)],
       ["  over the whole step, GFLOP/s", fixed(step.allOperations / step.seconds * 1e-9, 1)],
       ["  over the time in it, GFLOP/s", fixed(step.allOperations / max(step.matrixSeconds, 1e-12) * 1e-9, 1)],
     ]

@@ -78,7 +78,7 @@ extension MachineMeasurement {
       noise([rows, inputs], 1, backend), backend.cast(noise([outputs, inputs], 2, backend), to: type)
     )
     let context = Context(backend)
-    return Double(2 * rows * inputs * outputs) / shortest { _ = context.linear(x, weight) } * 1e-9
+    return Double(2 * rows * inputs * outputs) / shortest { _ = context.linear(x, Projection(weight)) } * 1e-9
   }
 
   private static func noise(_ shape: [Int], _ seed: UInt64, _ backend: any Backend) -> Tensor {

@@ -29,8 +29,7 @@ final class ProfileTests: XCTestCase {
     ] {
       let found = try recording { backend in
         let (a, b) = (self.random(left, "a", backend), self.random(right, "b", backend))
-        _ = backend.product(
-          a, transposed: leftTransposed, b, transposed: rightTransposed, scale: 1, addingTo: nil)
+        _ = backend.product(Factor(a, transposed: leftTransposed), Factor(b, transposed: rightTransposed))
       }
       let span = try XCTUnwrap(found.spans.first)
       XCTAssertEqual(found.spans.count, 1)
@@ -44,11 +43,34 @@ final class ProfileTests: XCTestCase {
   func testTheTypeOfTheWeightCounts() throws {
     let found = try recording { backend in
       let weight = backend.cast(self.random([3, 7], "w", backend), to: .bfloat16)
-      _ = Context(backend).linear(self.random([5, 7], "x", backend), weight)
+      _ = Context(backend).linear(self.random([5, 7], "x", backend), Projection(weight))
     }
     XCTAssertEqual(found.totals[Profile.Key(.primitive, "product", type: "BF16")]?.operations, 210)
+    XCTAssertEqual(found.total(.primitive).narrowOperations, 210)
     XCTAssertNil(found.totals[Profile.Key(.primitive, "product", type: "F32")])
-    XCTAssertEqual(found.totals[Profile.Key(.primitive, "cast")]?.calls, 1)
+    XCTAssertEqual(found.totals[Profile.Key(.primitive, "cast")]?.calls, 2, "the weight and x")
+  }
+
+  /// A sum of terms of both types; a transposed first factor keeps a term in f32.
+  func testTermsOfSeveralTypes() throws {
+    let found = try recording { backend in
+      let (x, dy) = (self.random([5, 7], "x", backend), self.random([5, 3], "dy", backend))
+      let weight = backend.cast(self.random([3, 7], "w", backend), to: .bfloat16)
+      let (low, up) = (self.random([5, 2], "l", backend), self.random([3, 2], "u", backend))
+      _ = backend.product([
+        ProductTerm(Factor(x), Factor(weight, transposed: true)),
+        ProductTerm(Factor(low), Factor(up, transposed: true)),
+      ])
+      _ = backend.product(Factor(dy, transposed: true), Factor(backend.cast(x, to: .bfloat16)))
+    }
+    let products = found.spans.filter { $0.name == "product" }.map(\.work)
+    XCTAssertEqual(
+      products,
+      [
+        Profile.Work(
+          shapes: [[5, 7], [7, 3], [5, 2], [2, 3]], type: "BF16+F32", operations: 210 + 60, narrowOperations: 210),
+        Profile.Work(shapes: [[3, 5], [5, 7]], type: "F32", operations: 210),
+      ])
   }
 
   /// A frozen weight with a trained low-rank update: y, then dx and the gradients of both factors.
@@ -59,7 +81,7 @@ final class ProfileTests: XCTestCase {
       let (x, weight) = (self.random([rows, inputs], "x", backend), self.random([outputs, inputs], "w", backend))
       let (down, up) = (self.random([rank, inputs], "a", backend), self.random([outputs, rank], "b", backend))
       for tensor in [x, down, up] { context.watch(tensor) }
-      let y = context.linear(x, weight, update: LowRank(down: down, up: up, scale: 2))
+      let y = context.linear(x, Projection(weight, update: LowRank(down: down, up: up, scale: 2)))
       context.backward(from: y, seed: self.random([rows, outputs], "dy", backend), watched: [x, down, up]) { _, _ in }
     }
     let whole = inputs * outputs
@@ -107,7 +129,7 @@ final class ProfileTests: XCTestCase {
       let inputs = [[6, 8], [8, 8], [8]].enumerated().map { random($1, "\($0)", backend) }
       for input in inputs { context.watch(input) }
       let normed = context.rmsNorm(inputs[0], inputs[2], epsilon: 1e-5)
-      let y = context.activate(.silu, context.linear(normed, inputs[1]))
+      let y = context.activate(.silu, context.linear(normed, Projection(inputs[1])))
       return context.backward(from: y, seed: y, watched: inputs) { _, _ in }.compactMap { $0 }
     }
     let plain = try CPUBackend(threads: 1)

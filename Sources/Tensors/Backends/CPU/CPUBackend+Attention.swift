@@ -56,7 +56,7 @@ extension CPUBackend {
       let seen = visibility(mask, queries: queries.count, keys: keys.count, first: tile.first)
       let scratch = pool.storage(tile.rows * keys.count * 4)
       mmd_attention(
-        q.floats + row * q.width + tile.head * width, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width,
+        products.kernel, q.floats + row * q.width + tile.head * width, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width,
         y.floats + row * q.width + tile.head * width, q.width, logSum.floats + row * shape.heads + tile.head,
         shape.heads, tile.rows, keys.count, seen.first, seen.step, width, scale,
         dropout?.rate ?? 0, rowKey(dropout, head: tile.head, row: row),
@@ -82,7 +82,7 @@ extension CPUBackend {
           let offset = (queries.lowerBound + first) * q.width + head * width
           let seen = visibility(mask, queries: queries.count, keys: keys.count, first: first)
           mmd_attention_backward(
-            q.floats + offset, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width, y.floats + offset,
+            products.kernel, q.floats + offset, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width, y.floats + offset,
             q.width, logSum.floats + (queries.lowerBound + first) * shape.heads + head, shape.heads,
             dy.floats + offset, dq.floats + offset, dk.floats + keyOffset, dv.floats + keyOffset,
             min(tileRows, queries.count - first), keys.count, seen.first, seen.step, width, scale,

@@ -18,15 +18,6 @@ extension CPUBackend {
     elementwise(x) { y, from, count in mmd_scale(x.floats + from, factor, y.floats + from, count) }
   }
 
-  public func addBias(_ x: Tensor, _ bias: Tensor) -> Tensor {
-    precondition(bias.count == x.width, "addBias: \(x.shape) + \(bias.shape)")
-    let bias = cast(bias, to: .float32)
-    workers.runs(of: x.rows, size: rowsPerPiece(x.width)) { rows in
-      mmd_add_bias(x.floats + rows.lowerBound * x.width, bias.floats, rows.count, x.width)
-    }
-    return x
-  }
-
   public func columnSum(_ x: Tensor) -> Tensor {
     let size = max(64, rowsPerPiece(x.width))
     let pieces = (x.rows + size - 1) / size

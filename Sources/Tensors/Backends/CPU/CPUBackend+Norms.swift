@@ -14,7 +14,7 @@ extension CPUBackend {
   }
 
   public func rmsNormBackward(
-    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients
+    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
   ) -> (x: Tensor?, weight: Tensor?) {
     let (weight, width) = (cast(weight, to: .float32), x.width)
     let dx = wants.input ? floats(x.shape) : nil
@@ -23,7 +23,7 @@ extension CPUBackend {
       let from = rows.lowerBound * width
       mmd_rms_norm_backward(
         x.floats + from, weight.floats, inverse.floats + rows.lowerBound, dy.floats + from,
-        dx.map { $0.floats + from }, partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
+        residual.map { UnsafePointer($0.floats + from) }, dx.map { $0.floats + from }, partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
         rows.count, width)
     }
     return (dx, partial.map(summed))
