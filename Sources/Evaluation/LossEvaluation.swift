@@ -59,8 +59,8 @@ public struct LossEvaluation: Equatable, Sendable {
   static func nll(of batch: Batch, _ model: MultimodalModel, _ backend: any Backend) -> [Float] {
     let context = Context(backend)
     let onDevice = DeviceBatch(batch, backend)
-    let hidden = model.hidden(onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, context)
-    let rows = context.gatherRows(hidden, onDevice.targetRows)
-    return backend.read(model.crossEntropy(rows, targets: onDevice.targets, context).nll)
+    let hidden = model.hidden(
+      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, rows: onDevice.targetRows, context)
+    return backend.read(model.crossEntropy(hidden, targets: onDevice.targets, context).nll)
   }
 }

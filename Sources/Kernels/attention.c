@@ -1,16 +1,16 @@
 #include "Kernels.h"
 #include "vector_math.h"
 
-MULTIVERSION void mmd_rotary(const float *x, float *y, size_t rows, size_t heads, size_t head_width,
+MULTIVERSION void mmd_rotary(float *x, size_t rows, size_t heads, size_t head_width,
                              const int32_t *positions, const float *cosines, const float *sines, float direction) {
   const size_t half = head_width / 2;
   for (size_t r = 0; r < rows; r++) {
     const float *c = cosines + (size_t)positions[r] * half, *s = sines + (size_t)positions[r] * half;
-    for (size_t h = 0; h < heads; h++, x += head_width, y += head_width)
+    for (size_t h = 0; h < heads; h++, x += head_width)
       for (size_t i = 0; i < half; i++) {
         const float a = x[i], b = x[half + i], turn = direction * s[i];
-        y[i] = a * c[i] - b * turn;
-        y[half + i] = b * c[i] + a * turn;
+        x[i] = a * c[i] - b * turn;
+        x[half + i] = b * c[i] + a * turn;
       }
   }
 }

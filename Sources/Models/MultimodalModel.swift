@@ -72,16 +72,18 @@ public final class MultimodalModel {
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
   /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each picture goes, in order;
-  ///   pixels [n, 3, S, S]. Both nil where there is no picture.
+  ///   pixels [n, 3, S, S]. Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D];
+  ///   nil for all.
   public func hidden(
-    _ batch: TokenBatch, imageRows: Tensor?, pixels: Tensor?, cache: KeyValueCache? = nil, _ context: Context
+    _ batch: TokenBatch, imageRows: Tensor?, pixels: Tensor?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
+    _ context: Context
   ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
     if let eyes, let imageRows, let pixels {
       let pictures = eyes.project(eyes.features(pixels, context), context)
       embeddings = context.replaceRows(embeddings, imageRows, with: pictures)
     }
-    return language.decode(embeddings, batch, cache: cache, context)
+    return language.decode(embeddings, batch, rows: rows, cache: cache, context)
   }
 }
 

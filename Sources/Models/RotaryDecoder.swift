@@ -52,11 +52,14 @@ final class RotaryDecoder: LanguageModel {
 
   func embed(_ ids: Tensor, _ context: Context) -> Tensor { embedding(ids, context) }
 
-  func decode(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
+  func decode(
+    _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
     var hidden = embeddings
-    for layer in layers {
+    for (index, layer) in layers.enumerated() {
+      let wanted = index == layers.count - 1 ? rows : nil
       hidden = context.layer(hidden) { [rotary] x, context in
-        layer(x, batch, rotary: rotary, cache: cache, context)
+        layer(x, batch, rotary: rotary, rows: wanted, cache: cache, context)
       }
     }
     return norm(hidden, context)
@@ -94,13 +97,16 @@ private final class RotaryDecoderLayer {
       activation: configuration.activation)
   }
 
+  /// - Parameter rows: where given, all that comes after attention is computed for these rows alone.
   func callAsFunction(
-    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
-    let (before, normed) = inputNorm.branch(x, context)
-    let hidden = context.add(before, attend(normed, batch, rotary: rotary, cache: cache, context))
-    let (between, normedAgain) = feedForwardNorm.branch(hidden, context)
-    return context.add(between, feedForward(normedAgain, context))
+    var (before, normed) = inputNorm.branch(x, to: query, context)
+    var attended = attend(normed, batch, rotary: rotary, cache: cache, context)
+    if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
+    let (between, normedAgain) = feedForwardNorm.branch(
+      output(attended, context, addingTo: before), to: feedForward.gate, context)
+    return feedForward(normedAgain, context, addingTo: between)
   }
 
   private func attend(
@@ -113,6 +119,6 @@ private final class RotaryDecoderLayer {
     var v = parts[2]
     if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
-    return output(context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout), context)
+    return context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout)
   }
 }

@@ -9,8 +9,15 @@ public protocol LinearLayer: AnyObject {
 }
 
 extension LinearLayer {
+  /// What its products round x to: bf16 where the weight is kept in bf16.
+  public var inputType: DType { base.weight.value.dtype == .bfloat16 ? .bfloat16 : .float32 }
+
   /// [T, inputs] → [T, outputs]
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { context.linear(x, projection(context)) }
+  ///
+  /// - Parameter residual: [T, outputs], added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    context.linear(x, projection(context), addingTo: residual)
+  }
 }
 
 /// Several layers of the same x, as one: [T, inputs] → [T, outputs] each.

@@ -18,9 +18,11 @@ public final class RMSNorm: Norm {
     context.rmsNorm(x, context[weight], epsilon: epsilon)
   }
 
-  /// x itself and its norm, as a residual branch needs them.
-  public func branch(_ x: Tensor, _ context: Context) -> (residual: Tensor, normed: Tensor) {
-    context.rmsNormBranch(x, context[weight], epsilon: epsilon)
+  /// x itself and its norm, as `layer` takes it: the beginning of a residual branch.
+  public func branch(
+    _ x: Tensor, to layer: any LinearLayer, _ context: Context
+  ) -> (residual: Tensor, normed: Tensor) {
+    context.rmsNormBranch(x, context[weight], epsilon: epsilon, as: layer.inputType)
   }
 }
 

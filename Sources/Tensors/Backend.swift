@@ -35,12 +35,17 @@ public protocol Backend: AnyObject, Sendable {
   func columnSum(_ x: Tensor) -> Tensor
   func activate(_ kind: Activation, _ x: Tensor) -> Tensor
   func activateBackward(_ kind: Activation, _ x: Tensor, _ dy: Tensor) -> Tensor
-  func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor
-  func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor) -> (gate: Tensor, up: Tensor)
+  func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor, as type: DType) -> Tensor
+  /// The gradients of gate and up; f32 ones overwrite them.
+  func gateBackward(
+    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor, as type: DType
+  ) -> (gate: Tensor, up: Tensor)
+  /// [T, D] → [D, T]
+  func transposed(_ x: Tensor, as type: DType) -> Tensor
   func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor
 
   // Norms
-  func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor)
+  func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType) -> (y: Tensor, inverse: Tensor)
   /// The gradient of x is added to `residual` where given.
   func rmsNormBackward(
     _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
@@ -52,9 +57,10 @@ public protocol Backend: AnyObject, Sendable {
   ) -> (x: Tensor?, weight: Tensor?, bias: Tensor?)
 
   // Attention
+  /// Turns x itself.
   func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor
+  )
   func attention(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
     dropout: Dropout?

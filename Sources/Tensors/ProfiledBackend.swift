@@ -63,20 +63,25 @@ public final class ProfiledBackend: Backend {
   public func activateBackward(_ kind: Activation, _ x: Tensor, _ dy: Tensor) -> Tensor {
     span("activateBackward", [x]) { base.activateBackward(kind, x, dy) }
   }
-  public func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor {
-    span("gate", [gate]) { base.gate(kind, gate, up) }
+  public func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor, as type: DType) -> Tensor {
+    span("gate", [gate]) { base.gate(kind, gate, up, as: type) }
   }
   public func gateBackward(
-    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor
+    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor, as type: DType
   ) -> (gate: Tensor, up: Tensor) {
-    span("gateBackward", [gate]) { base.gateBackward(kind, gate, up, dy) }
+    span("gateBackward", [gate]) { base.gateBackward(kind, gate, up, dy, as: type) }
+  }
+  public func transposed(_ x: Tensor, as type: DType) -> Tensor {
+    span("transposed", [x]) { base.transposed(x, as: type) }
   }
   public func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor { span("dropout", [x]) { base.dropout(x, dropout) } }
 
   // MARK: Norms
 
-  public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor) {
-    span("rmsNorm", [x]) { base.rmsNorm(x, weight, epsilon: epsilon) }
+  public func rmsNorm(
+    _ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType
+  ) -> (y: Tensor, inverse: Tensor) {
+    span("rmsNorm", [x]) { base.rmsNorm(x, weight, epsilon: epsilon, as: type) }
   }
   public func rmsNormBackward(
     _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
@@ -100,7 +105,7 @@ public final class ProfiledBackend: Backend {
 
   public func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor {
+  ) {
     span("rotary", [x]) {
       base.rotary(x, heads: heads, positions: positions, cosines: cosines, sines: sines, inverse: inverse)
     }

@@ -110,7 +110,8 @@ public final class Trainer {
     let model = adapted.model
     let (onDevice, hidden) = profile.phase(.forward) {
       let onDevice = DeviceBatch(batch, backend)
-      let hidden = model.hidden(onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, context)
+      let hidden = model.hidden(
+        onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, rows: onDevice.targetRows, context)
       return (onDevice, hidden)
     }
     let (sum, value) = profile.phase(.loss) { plan.objective.loss(onDevice, hidden: hidden, model, context) }

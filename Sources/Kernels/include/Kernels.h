@@ -85,19 +85,26 @@ void mmd_activate(int kind, const float *_Nonnull x, float *_Nonnull y, size_t c
 /// dx = dy · f′(x)
 void mmd_activate_backward(int kind, const float *_Nonnull x, const float *_Nonnull dy, float *_Nonnull dx,
                            size_t count);
-/// y = f(gate) · up
-void mmd_gate(int kind, const float *_Nonnull gate, const float *_Nonnull up, float *_Nonnull y, size_t count);
-void mmd_gate_backward(int kind, const float *_Nonnull gate, const float *_Nonnull up, const float *_Nonnull dy,
-                       float *_Nonnull dgate, float *_Nonnull dup, size_t count);
+/// y = f(gate) · up, as f32 or as bf16, whichever is given.
+void mmd_gate(int kind, const float *_Nonnull gate, const float *_Nonnull up, float *_Nullable y,
+              uint16_t *_Nullable half_y, size_t count);
+/// The gradients of gate and up, as bf16 where given, else in their own places.
+void mmd_gate_backward(int kind, float *_Nonnull gate, float *_Nonnull up, const float *_Nonnull dy,
+                       uint16_t *_Nullable half_gate, uint16_t *_Nullable half_up, size_t count);
+/// y[width, rows] = x[rows, width]ᵀ, as f32 or as bf16, whichever is given.
+void mmd_transpose(const float *_Nonnull x, size_t stride, size_t rows, size_t width, float *_Nullable y,
+                   uint16_t *_Nullable half_y, size_t y_stride);
 
 /// y = x · keep / (1 − rate), where keep is drawn for (key, first + i) by a counter-based generator.
 void mmd_dropout(const float *_Nonnull x, float *_Nonnull y, size_t count, float rate, uint64_t key, uint64_t first);
+void mmd_dropout_bf16(const uint16_t *_Nonnull x, uint16_t *_Nonnull y, size_t count, float rate, uint64_t key,
+                      uint64_t first);
 
 // --- norms ------------------------------------------------------------------------------------
 
-/// y = x / rms(x) · weight; keeps 1/rms of every row for the backward pass.
-void mmd_rms_norm(const float *_Nonnull x, const float *_Nonnull weight, float epsilon, float *_Nonnull y,
-                  float *_Nonnull inverse_rms, size_t rows, size_t width);
+/// y = x / rms(x) · weight, as f32 or as bf16, whichever is given; keeps 1/rms of every row for the backward pass.
+void mmd_rms_norm(const float *_Nonnull x, const float *_Nonnull weight, float epsilon, float *_Nullable y,
+                  uint16_t *_Nullable half_y, float *_Nonnull inverse_rms, size_t rows, size_t width);
 /// dx (+ residual where given), and, where dweight is given, dweight += Σ rows dy · x / rms.
 void mmd_rms_norm_backward(const float *_Nonnull x, const float *_Nonnull weight, const float *_Nonnull inverse_rms,
                            const float *_Nonnull dy, const float *_Nullable residual, float *_Nullable dx, float *_Nullable dweight, size_t rows,
@@ -111,9 +118,9 @@ void mmd_layer_norm_backward(const float *_Nonnull x, const float *_Nonnull weig
 
 // --- attention --------------------------------------------------------------------------------
 
-/// Rotates the halves of every head: y = x·cos + (direction)·rotated(x)·sin at each row's position.
+/// Rotates the halves of every head in place: x = x·cos + (direction)·rotated(x)·sin at each row's position.
 /// cosines and sines are [positions, head_width / 2]; direction −1 gives the pullback.
-void mmd_rotary(const float *_Nonnull x, float *_Nonnull y, size_t rows, size_t heads, size_t head_width,
+void mmd_rotary(float *_Nonnull x, size_t rows, size_t heads, size_t head_width,
                 const int32_t *_Nonnull positions, const float *_Nonnull cosines, const float *_Nonnull sines,
                 float direction);
 

@@ -52,11 +52,22 @@ public struct Projection {
 
 extension Context {
   /// x Wᵀ + b, see `Projection`: [T, in] → [T, out].
-  public func linear(_ x: Tensor, _ projection: Projection) -> Tensor { linear(x, [projection])[0] }
+  ///
+  /// - Parameter residual: [T, out], added where given.
+  public func linear(_ x: Tensor, _ projection: Projection, addingTo residual: Tensor? = nil) -> Tensor {
+    guard let residual else { return linear(x, [projection], residual: nil)[0] }
+    // A product starts from one thing: a bias or the residual.
+    guard projection.bias == nil else { return add(residual, linear(x, [projection], residual: nil)[0]) }
+    return linear(x, [projection], residual: residual)[0]
+  }
 
   /// Several linear maps of the same x, [T, in] → [T, out] each: one rounding of x, one product for all the small
   /// matrices A, one gradient of x.
   public func linear(_ x: Tensor, _ projections: [Projection]) -> [Tensor] {
+    linear(x, projections, residual: nil)
+  }
+
+  private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
     let backend = backend
     // What frozen bf16 weights are multiplied by is rounded once for all of them.
     let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
@@ -65,12 +76,13 @@ extension Context {
     let outputs = projections.enumerated().map { index, projection in
       backend.product(
         [ProductTerm(Factor(input), projection.forward)] + updates.compactMap { $0.term(of: index) },
-        start: projection.bias.map { .row($0) } ?? .zero)
+        start: projection.bias.map { .row($0) } ?? residual.map { .rows($0) } ?? .zero)
     }
 
     let wantsInput = tracks(x)
     let wants = projections.map { (weight: tracks($0.weight), bias: $0.bias.map(tracks) ?? false) }
-    record("linear", inputs: [x] + projections.flatMap(\.inputs), outputs: outputs) { gradients in
+    let inputs = [x] + projections.flatMap(\.inputs) + (residual.map { [$0] } ?? [])
+    record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil] gradients in
       let rounded = gradients.map { $0.map { backend.cast($0, to: type) } }
       var found: [Int: LowRankUpdates.Gradients] = [:]
       var terms = zip(rounded, projections).compactMap { dy, projection in
@@ -78,7 +90,7 @@ extension Context {
       }
       var masked: [Tensor] = []
       for update in updates {
-        let (own, through) = update.pullback(gradients, rounded, backend)
+        let (own, through) = update.pullback(rounded, backend)
         found.merge(own) { $1 }
         guard wantsInput, let through else { continue }
         let term = ProductTerm(Factor(through), Factor(update.down))
@@ -96,7 +108,7 @@ extension Context {
           let dBias = wants[index].bias ? dy.map(backend.columnSum) : nil
           return [dWeight] + (projection.bias == nil ? [] : [dBias])
             + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up])
-        }
+        } + (isResidual ? [gradients[0]] : [])
     }
     return outputs
   }
@@ -142,8 +154,8 @@ private struct LowRankUpdates {
     down = updates.count == 1 ? updates[0].update.down : backend.joinRows(updates.map(\.update.down))
     self.input = input
     let seen = dropout.map { backend.dropout(input, $0) } ?? input
-    low = backend.empty([input.rows, down.rows], .float32)
-    backend.product(Factor(seen), Factor(down, transposed: true), scale: scale, into: Factor(low))
+    let product = backend.product(Factor(seen), Factor(down, transposed: true), scale: scale)
+    low = backend.cast(product, to: input.dtype)
   }
 
   /// What it adds to the output of a projection, if it is one of its members.
@@ -153,28 +165,40 @@ private struct LowRankUpdates {
     }
   }
 
-  /// - Parameters: the outputs' gradients, and the same as products take them.
+  /// - Parameter gradients: of the outputs, as products take them.
   /// - Returns: the gradients of A and B by projection, and d low, from which that of x follows.
-  func pullback(
-    _ gradients: [Tensor?], _ rounded: [Tensor?], _ backend: any Backend
-  ) -> (own: [Int: Gradients], low: Tensor?) {
+  func pullback(_ gradients: [Tensor?], _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
     let present = members.filter { gradients[$0.index] != nil }
     guard !present.isEmpty else { return ([:], nil) }
     let dLow = present.count == members.count ? backend.empty(low.shape, .float32) : backend.zeros(low.shape)
+    let seen = dropout.map { backend.dropout(input, $0) } ?? input
+    let gradientOfB = gradientOfB(backend)
     var ups: [Int: Tensor] = [:]
     for (index, update, columns) in present {
-      guard let dy = gradients[index], let rounded = rounded[index] else { continue }
-      backend.product(
-        Factor(rounded), Factor(update.up), scale: scale, into: Factor(dLow, columns: columns))
-      ups[index] = backend.product(Factor(dy, transposed: true), Factor(low, columns: columns))
+      guard let dy = gradients[index] else { continue }
+      backend.product(Factor(dy), Factor(update.up), scale: scale, into: Factor(dLow, columns: columns))
+      ups[index] = gradientOfB(dy, columns)
     }
-    let seen = dropout.map { backend.dropout(input, $0) } ?? input
-    let dDown = backend.product(Factor(dLow, transposed: true), Factor(seen))
+    let dDown =
+      input.dtype == .bfloat16
+      ? backend.product(Factor(backend.transposed(dLow, as: .bfloat16)), Factor(seen))
+      : backend.product(Factor(dLow, transposed: true), Factor(seen))
     var own: [Int: Gradients] = [:]
     for member in present {
       if let up = ups[member.index] { own[member.index] = (dDown.slice(member.columns), up) }
     }
-    return (own, dLow)
+    return (own, input.dtype == .bfloat16 ? backend.cast(dLow, to: .bfloat16) : dLow)
+  }
+
+  /// dy ↦ dyᵀ · low. A first factor in bf16 cannot be transposed, so there it is (lowᵀ · dy)ᵀ.
+  private func gradientOfB(_ backend: any Backend) -> (_ dy: Tensor, _ columns: Range<Int>) -> Tensor {
+    guard input.dtype == .bfloat16 else {
+      return { dy, columns in backend.product(Factor(dy, transposed: true), Factor(low, columns: columns)) }
+    }
+    let lowTransposed = backend.transposed(low, as: .bfloat16)
+    return { dy, columns in
+      backend.transposed(backend.product(Factor(lowTransposed.slice(columns)), Factor(dy)), as: .float32)
+    }
   }
 }
 

@@ -2,7 +2,7 @@ extension Context {
   /// y = x / √(mean(x²) + ε) · weight, over the last dimension (Zhang & Sennrich 2019, arXiv:1910.07467).
   public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> Tensor {
     let backend = backend
-    let (y, inverse) = backend.rmsNorm(x, weight, epsilon: epsilon)
+    let (y, inverse) = backend.rmsNorm(x, weight, epsilon: epsilon, as: .float32)
     let wants = NormGradients(input: tracks(x), weight: tracks(weight))
     record("rmsNorm", inputs: [x, weight], output: y) { dy in
       let gradients = backend.rmsNormBackward(x, weight, inverse, dy, addingTo: nil, wants: wants)
@@ -12,9 +12,13 @@ extension Context {
   }
 
   /// x itself and its norm, for a residual branch: the gradients of both become one in one pass.
-  public func rmsNormBranch(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (residual: Tensor, normed: Tensor) {
+  ///
+  /// - Parameter type: of the norm, as the products that follow take it.
+  public func rmsNormBranch(
+    _ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType = .float32
+  ) -> (residual: Tensor, normed: Tensor) {
     let backend = backend
-    let (y, inverse) = backend.rmsNorm(x, weight, epsilon: epsilon)
+    let (y, inverse) = backend.rmsNorm(x, weight, epsilon: epsilon, as: type)
     let residual = x.reshaped(x.shape)
     let wants = NormGradients(input: tracks(x), weight: tracks(weight))
     record("rmsNormBranch", inputs: [x, weight], outputs: [residual, y]) { gradients in

@@ -8,17 +8,16 @@ extension CPUBackend {
 
   public func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor {
+  ) {
     precondition(x.width % (2 * heads) == 0, "rotary: \(x.shape) in \(heads) heads")
     precondition(positions.count == x.rows, "rotary: \(x.shape) with \(positions.count) positions")
-    let (y, headWidth) = (floats(x.shape), x.width / heads)
+    let headWidth = x.width / heads
     workers.runs(of: x.rows, size: rowsPerPiece(x.width)) { rows in
       let from = rows.lowerBound * x.width
       mmd_rotary(
-        x.floats + from, y.floats + from, rows.count, heads, headWidth, positions.integers + rows.lowerBound,
+        x.floats + from, rows.count, heads, headWidth, positions.integers + rows.lowerBound,
         cosines.floats, sines.floats, inverse ? -1 : 1)
     }
-    return y
   }
 
   private struct Tile {

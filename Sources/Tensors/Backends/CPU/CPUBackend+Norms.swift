@@ -2,15 +2,19 @@ import Foundation
 import Kernels
 
 extension CPUBackend {
-  public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor) {
+  public func rmsNorm(
+    _ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType
+  ) -> (y: Tensor, inverse: Tensor) {
     precondition(weight.count == x.width, "rmsNorm: \(x.shape) by \(weight.shape)")
-    let (y, inverse, weight, width) = (floats(x.shape), floats([x.rows]), cast(weight, to: .float32), x.width)
+    let (inverse, weight, width) = (floats([x.rows]), cast(weight, to: .float32), x.width)
+    let y = Output(empty(x.shape, type))
     workers.runs(of: x.rows, size: rowsPerPiece(width)) { rows in
       let from = rows.lowerBound * width
       mmd_rms_norm(
-        x.floats + from, weight.floats, epsilon, y.floats + from, inverse.floats + rows.lowerBound, rows.count, width)
+        x.floats + from, weight.floats, epsilon, y.floats(from), y.halves(from), inverse.floats + rows.lowerBound,
+        rows.count, width)
     }
-    return (y, inverse)
+    return (y.tensor, inverse)
   }
 
   public func rmsNormBackward(

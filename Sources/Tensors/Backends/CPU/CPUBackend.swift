@@ -110,6 +110,21 @@ public final class CPUBackend: Backend {
   func rowsPerPiece(_ width: Int) -> Int { max(1, elementsPerPiece / max(width, 1)) }
 }
 
+/// A new tensor that a kernel writes as f32 or as bf16.
+struct Output {
+  let tensor: Tensor
+  private let isHalf: Bool
+
+  init(_ tensor: Tensor) {
+    self.tensor = tensor
+    isHalf = tensor.dtype == .bfloat16
+    precondition(isHalf || tensor.dtype == .float32, "\(tensor) is written as F32 or BF16")
+  }
+
+  func floats(_ offset: Int) -> UnsafeMutablePointer<Float>? { isHalf ? nil : tensor.floats + offset }
+  func halves(_ offset: Int) -> UnsafeMutablePointer<UInt16>? { isHalf ? tensor.halves + offset : nil }
+}
+
 extension Tensor {
   var bytes: UnsafeMutableRawPointer { storage.address + offset }
   var floats: UnsafeMutablePointer<Float> {
