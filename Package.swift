@@ -118,7 +118,7 @@ let package = Package(
       name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "SafeTensors", "TestSupport"], exclude: ["Fixtures"],
+      name: "TensorsTests", dependencies: ["Tensors", "Ground", "SafeTensors", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",

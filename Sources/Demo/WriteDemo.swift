@@ -5,17 +5,21 @@ import Ground
 ///
 /// Several ranks share the drawing: each writes the pictures whose number is `part` modulo `parts`, the first also
 /// everything else, the run file last. The demo is whole when all of them have returned.
+/// - Parameter trainingPictures: fewer than all are enough for a run of a few steps.
 /// - Throws: `Fault(.cannotWrite)`, or `Fault(.missingInput)` when the model that comes with the program is not found.
-public func writeDemo(to folder: String, part: Int = 0, of parts: Int = 1) throws {
+public func writeDemo(
+  to folder: String, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
+) throws {
   precondition((0..<parts).contains(part), "writeDemo: part \(part) of \(parts)")
-  for set in [PictureSet.training, .heldOut] {
+  let training = PictureSet(purpose: .training, count: trainingPictures ?? PictureSet.training.count)
+  let heldOut = PictureSet.heldOut
+  for set in [training, heldOut] {
     try set.writePictures(to: folder + "/images", part: part, of: parts)
   }
   guard part == 0 else { return }
   let model = try DemoModel.folder()
   try makeFolder(folder + "/model")
   for name in DemoModel.files { try writeDurably(readFile("\(model)/\(name)"), to: "\(folder)/model/\(name)") }
-  let (training, heldOut) = (PictureSet.training, PictureSet.heldOut)
   let conversations = training.records { training.conversation($0).map { ($0.text, $0.answer) } }
   let questions = heldOut.records { [(heldOut.question($0).text, heldOut.question($0).answer)] }
   try writeDurably(conversations, to: folder + "/train.jsonl")

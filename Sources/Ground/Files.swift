@@ -37,6 +37,20 @@ public func writeDurably(_ text: String, to path: String) throws {
   try writeDurably(Data(text.utf8), to: path)
 }
 
+/// Finds out whether ``writeDurably(_:to:)`` could write `path`, before work is spent on what is to stand there.
+/// - Throws: `Fault(.cannotWrite)`.
+public func requireWritable(_ path: String) throws {
+  var found = stat()
+  if path.isEmpty || path.hasSuffix("/") || stat(path, &found) == 0 && found.st_mode & S_IFMT == S_IFDIR {
+    throw Fault(.cannotWrite, "not the name of a file", at: path, "name a file, not a folder")
+  }
+  let temporary = path + ".writing"
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw cannotWrite(path) }
+  close(descriptor)
+  unlink(temporary)
+}
+
 /// Writes all of `bytes` to an open descriptor; `path` is for the message.
 public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
   var rest = bytes

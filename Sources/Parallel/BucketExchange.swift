@@ -14,10 +14,12 @@ final class BucketExchange: @unchecked Sendable {
   /// What other ranks sent; used on the communication thread.
   private var staging = FlatBuffer(count: 0)
   private let spent = Mutex((seconds: 0.0, bytes: 0))
+  private let profile: Profile?
 
-  init(layout: BucketLayout, deterministic: Bool) {
+  init(layout: BucketLayout, deterministic: Bool, profile: Profile? = nil) {
     self.layout = layout
     self.deterministic = deterministic
+    self.profile = profile
   }
 
   /// Makes sure that there are `count` slots; no job may be under way.
@@ -34,15 +36,18 @@ final class BucketExchange: @unchecked Sendable {
   }
 
   func run(bucket: Int, plan: GlobalReduction, on collectives: any Collectives) throws {
-    let began = DispatchTime.now().uptimeNanoseconds
+    let began = Profile.now
     let elements = layout.buckets[bucket].elements
     var sent = 0
     for start in stride(from: elements.lowerBound, to: elements.upperBound, by: layout.largestExchange) {
       let part = start..<min(start + layout.largestExchange, elements.upperBound)
       sent += try deterministic ? reduce(part, plan, collectives) : sum(part, collectives)
     }
-    let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
-    spent.withLock { $0 = ($0.seconds + seconds, $0.bytes + sent) }
+    let ended = Profile.now
+    spent.withLock { $0 = ($0.seconds + Double(ended - began) * 1e-9, $0.bytes + sent) }
+    guard let profile, profile.isRecording else { return }
+    let work = Profile.Work(shapes: [[elements.count]], bytes: sent)
+    profile.add(Profile.Span(kind: .exchange, name: "bucket \(bucket)", start: began, end: ended, work: work))
   }
 
   /// The plain way: one all-reduce, whose order of addition depends on the number of ranks.

@@ -72,6 +72,27 @@ extension Communicator {
     try post("all-gather") { try $0.allGather(bytes) }.wait()
   }
 
+  /// The bytes of all ranks, in rank order, on rank 0; nothing on the others.
+  public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    try post("gather") { try Self.gather(bytes, $0) }.wait()
+  }
+
+  private static func gather(_ bytes: [UInt8], _ collectives: any Collectives) throws -> [[UInt8]] {
+    let sizes = try collectives.allGather(Parallel.bytes(of: Int64(bytes.count))).map { Int(integers(in: $0)[0]) }
+    let isRoot = collectives.rank == 0
+    let outgoing = UnsafeMutableRawBufferPointer.allocate(byteCount: isRoot ? 0 : bytes.count, alignment: 16)
+    let incoming =
+      isRoot ? sizes.dropFirst().map { UnsafeMutableRawBufferPointer.allocate(byteCount: $0, alignment: 16) } : []
+    defer { for buffer in [outgoing] + incoming { buffer.deallocate() } }
+    if !isRoot { outgoing.copyBytes(from: bytes) }
+    try collectives.exchange(
+      sends: outgoing.isEmpty ? [] : [Message(peer: 0, bytes: outgoing)],
+      receives: incoming.enumerated().filter { !$0.element.isEmpty }.map {
+        Message(peer: $0.offset + 1, bytes: $0.element)
+      })
+    return isRoot ? [bytes] + incoming.map(Array.init) : []
+  }
+
   /// Sends `sends[r]` to rank r and gives what came from each rank, in rank order.
   public func exchange(_ sends: [[Float]]) throws -> [[Float]] {
     precondition(sends.count == count, "exchange: \(sends.count) messages for \(count) ranks")

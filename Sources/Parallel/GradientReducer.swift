@@ -52,12 +52,16 @@ public final class GradientReducer {
   /// What communication cost in the last finished step.
   public private(set) var statistics = CommunicationStatistics()
 
-  /// - Parameter deterministic: false: one all-reduce a bucket, whose bits depend on the number of ranks.
-  public init(layout: BucketLayout, communicator: any Communicator, deterministic: Bool = true) {
+  /// - Parameters:
+  ///   - deterministic: false: one all-reduce a bucket, whose bits depend on the number of ranks.
+  ///   - profile: is told of every bucket's exchange.
+  public init(
+    layout: BucketLayout, communicator: any Communicator, deterministic: Bool = true, profile: Profile? = nil
+  ) {
     self.layout = layout
     self.communicator = communicator
     self.deterministic = deterministic
-    exchange = BucketExchange(layout: layout, deterministic: deterministic)
+    exchange = BucketExchange(layout: layout, deterministic: deterministic, profile: profile)
     leavesIn = Array(repeating: 0, count: layout.sizes.count)
     missing = Array(repeating: 0, count: layout.buckets.count)
     borrowed = Array(repeating: nil, count: layout.sizes.count)

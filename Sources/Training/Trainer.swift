@@ -25,9 +25,15 @@ public final class Trainer {
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
   private let batches: BatchPlan
+  private let profile: Profile?
 
+  /// - Parameter profile: is told of the phases of each step.
   /// - Precondition: the model's parameters have values.
-  public init(_ adapted: AdaptedModel, _ plan: TrainingPlan, _ communicator: any Communicator, _ backend: any Backend) {
+  public init(
+    _ adapted: AdaptedModel, _ plan: TrainingPlan, _ communicator: any Communicator, _ backend: any Backend,
+    profile: Profile? = nil
+  ) {
+    self.profile = profile
     self.adapted = adapted
     self.plan = plan
     self.communicator = communicator
@@ -39,7 +45,7 @@ public final class Trainer {
     optimizer = AdamW(parameters, plan.optimizer, backend)
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
-      deterministic: plan.isDeterministic)
+      deterministic: plan.isDeterministic, profile: profile)
     batches = BatchPlan(globalBatch: plan.globalBatch, microBatch: plan.microBatch)
   }
 
@@ -55,6 +61,11 @@ public final class Trainer {
 
   /// Does the next step with this rank's micro-batches, which `next` delivers in order.
   public func trainStep(_ next: () throws -> Loader.Delivery?) throws -> StepReport {
+    guard let profile else { return try doStep(next) }
+    return try profile.span(.step, "step \(step + 1)", Profile.Work()) { try doStep(next) }
+  }
+
+  private func doStep(_ next: () throws -> Loader.Delivery?) throws -> StepReport {
     let began = DispatchTime.now().uptimeNanoseconds
     let number = step + 1
     communicator.activity = "step \(number)"
@@ -62,7 +73,7 @@ public final class Trainer {
     var tallies: [Double] = []
     var waited = 0.0
     for index in batches.microBatches(ofRank: communicator.rank, of: communicator.count) {
-      guard let delivery = try next() else {
+      guard let delivery = try profile.phase(.data, next) else {
         throw Fault(.internalError, "the data ended before step \(number)", "report this")
       }
       precondition(
@@ -71,18 +82,21 @@ public final class Trainer {
       waited += delivery.secondsWaited
       tallies += compute(delivery.batch, step: number, microBatch: index).numbers
     }
-    let reduced = try reducer.finish()
-    let totals = try communicator.sumInOrder(tallies, width: 4, count: batches.microBatches)
+    let (reduced, totals) = try profile.phase(.communication) {
+      (try reducer.finish(), try communicator.sumInOrder(tallies, width: 4, count: batches.microBatches))
+    }
     guard totals[0].isFinite else {
       throw Fault(
         .internalError, "the loss is \(totals[0]) in step \(number)", at: "train",
         "lower the learning rates, or check the weights and data")
     }
-    var report = update(reduced, loss: totals[0], supervised: Int(totals[1]), step: number)
+    var report = profile.phase(.optimizer) {
+      update(reduced, loss: totals[0], supervised: Int(totals[1]), step: number)
+    }
     report.tokens = Int(totals[2])
     report.images = Int(totals[3])
     step = number
-    try measure(&report, began: began, waited: waited)
+    try profile.phase(.communication) { try measure(&report, began: began, waited: waited) }
     return report
   }
 
@@ -93,18 +107,22 @@ public final class Trainer {
     let context = Context(
       backend, recording: true, randomness: RandomStream([plan.seed, UInt64(step), UInt64(microBatch)]),
       recomputesLayers: plan.recomputes)
-    let onDevice = DeviceBatch(batch, backend)
     let model = adapted.model
-    let hidden = model.hidden(
-      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels,
-      rows: onDevice.targetRows, context)
-    let (sum, value) = plan.objective.loss(onDevice, hidden: hidden, model, context)
+    let (onDevice, hidden) = profile.phase(.forward) {
+      let onDevice = DeviceBatch(batch, backend)
+      let hidden = model.hidden(
+        onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, rows: onDevice.targetRows, context)
+      return (onDevice, hidden)
+    }
+    let (sum, value) = profile.phase(.loss) { plan.objective.loss(onDevice, hidden: hidden, model, context) }
     tally.loss = value
-    context.backward(from: sum, seed: backend.tensor([1], [1])) { parameter, gradient in
-      guard let index = indices[ObjectIdentifier(parameter)] else { return }
-      backend.withBytes(of: gradient) { bytes in
-        reducer.add(
-          microBatch: microBatch, parameter: index, gradient: bytes.bindMemory(to: Float.self), owner: gradient)
+    profile.phase(.backward) {
+      context.backward(from: sum, seed: backend.tensor([1], [1])) { parameter, gradient in
+        guard let index = indices[ObjectIdentifier(parameter)] else { return }
+        backend.withBytes(of: gradient) { bytes in
+          reducer.add(
+            microBatch: microBatch, parameter: index, gradient: bytes.bindMemory(to: Float.self), owner: gradient)
+        }
       }
     }
     return tally

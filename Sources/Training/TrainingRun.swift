@@ -31,20 +31,30 @@ public final class TrainingRun {
   public let adapted: AdaptedModel
   public let inputs: ModelInputs
   public let backend: any Backend
-  private let communicator: any Communicator
+  let communicator: any Communicator
   private let audience: any Audience
   private let records: RecordSet
   private let sampler: Sampler
-  private let trainer: Trainer
+  let trainer: Trainer
   private var lock: OutputLock?
+  let profile: Profile?
+  private let traceRequest: TraceRequest?
   private var isLeader: Bool { communicator.rank == 0 }
   private var checkpoints: String { configuration.output + "/checkpoints" }
 
   /// Builds the model and looks at all of the data, before anything is written but the folder and its lock.
+  ///
+  /// - Parameters:
+  ///   - trace: which steps are to be written as a trace.
+  ///   - profile: is told of every step's phases and primitives; one of the run's own where `trace` asks for it.
   public init(
     _ configuration: RunConfiguration, _ communicator: any Communicator, _ backend: any Backend,
-    threads: Int, audience: any Audience
+    threads: Int, audience: any Audience, trace: TraceRequest? = nil, profile: Profile? = nil
   ) throws {
+    let profile = profile ?? trace.map { _ in Profile(limit: TraceRecording.mostSpans / communicator.count) }
+    let backend = profile.map { ProfiledBackend(backend, $0) } ?? backend
+    self.profile = profile
+    traceRequest = trace
     self.configuration = configuration
     self.communicator = communicator
     self.backend = backend
@@ -52,7 +62,8 @@ public final class TrainingRun {
     communicator.activity = "start"
     try communicator.agree(on: Array(configuration.yaml.utf8), what: "run file")
     lock = try communicator.agreeOnSuccess {
-      communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
+      if communicator.rank == 0, let trace { try requireWritable(trace.path) }
+      return communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
     }
 
     let folder = try ModelFolder(configuration.model)
@@ -75,7 +86,7 @@ public final class TrainingRun {
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed,
       precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
-    trainer = Trainer(adapted, plan, communicator, backend)
+    trainer = Trainer(adapted, plan, communicator, backend, profile: profile)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
@@ -117,6 +128,11 @@ public final class TrainingRun {
   public func run(resume: Resume, stop: StopRequest) throws -> Ending {
     try restore(resume)
     let plan = trainer.plan
+    let steps = trainer.step + 1..<max(plan.steps, trainer.step) + 1
+    var trace: TraceRecording?
+    if let traceRequest, let profile, !steps.isEmpty {
+      trace = try TraceRecording(traceRequest, profile, run: steps, communicator)
+    }
     let output = configuration.output
     let log = try communicator.agreeOnSuccess { () -> MetricsLog? in
       guard communicator.rank == 0 else { return nil }
@@ -130,16 +146,12 @@ public final class TrainingRun {
       if isLeader { audience.note("already trained for \(trainer.step) of \(plan.steps) steps: nothing is left to do") }
       return .finished
     }
-    let (records, processor) = (records, inputs.processor)
-    let loader = Loader(
-      sampler: sampler, plan: BatchPlan(globalBatch: plan.globalBatch, microBatch: plan.microBatch),
-      steps: trainer.step + 1..<plan.steps + 1, rank: communicator.rank, of: communicator.count,
-      lookAhead: .init(threads: 1),
-      makeSample: { try processor.sample(records.record($0)) })
+    let loader = makeLoader(steps: steps)
     defer { loader.cancel() }
 
     var isStopping = false
     while trainer.step < plan.steps, !isStopping {
+      try trace?.willDo(step: trainer.step + 1)
       let report = try trainer.trainStep(loader.next)
       try log?.append(report)
       if let events { try events.add(report) }
@@ -149,9 +161,11 @@ public final class TrainingRun {
       if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
         log?.sync()
         try events?.flush()
-        try save()
+        try profile.phase(.checkpoint) { try save() }
       }
+      for line in try trace?.didDo(step: trainer.step) ?? [] { audience.note(line) }
     }
+    for line in try trace?.finish() ?? [] { audience.note(line) }
     guard isStopping, trainer.step < plan.steps else { return .finished }
     if isLeader {
       stop.clear()
@@ -159,6 +173,14 @@ public final class TrainingRun {
     }
     try communicator.barrier()
     return .stopped
+  }
+
+  func makeLoader(steps: Range<Int>) -> Loader {
+    let (records, processor) = (records, inputs.processor)
+    return Loader(
+      sampler: sampler, plan: BatchPlan(globalBatch: trainer.plan.globalBatch, microBatch: trainer.plan.microBatch),
+      steps: steps, rank: communicator.rank, of: communicator.count, lookAhead: .init(threads: 1),
+      makeSample: { try processor.sample(records.record($0)) })
   }
 
   private func save() throws {

@@ -23,7 +23,8 @@ struct Mmdist: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Train.self, Evaluate.self, Generate.self, Check.self, Export.self, CheckpointCommand.self, Doctor.self, Init.self,
+      Train.self, Evaluate.self, Generate.self, Check.self, Export.self, CheckpointCommand.self, Doctor.self,
+      Bench.self, Init.self,
     ])
 
   /// Parses and runs; every failure is one line on standard error and an exit code of sysexits.

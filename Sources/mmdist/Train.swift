@@ -28,20 +28,25 @@ struct Train: ParallelCommand {
       "Where to go on: auto (newest whole checkpoint), never, or a checkpoint.", valueName: "auto|never|DIR"))
   var resume = "auto"
 
+  @OptionGroup var profile: ProfileOptions
+
   func run() throws {
     let stop = StopRequest()
     try withWorld { communicator in
+      let trace = profile.request
       guard let configuration = try runFile.read() else {
-        return try DemoRun(sets: runFile.sets, resume: resume, stop: stop, communicator: communicator).run()
+        return try DemoRun(
+          sets: runFile.sets, resume: resume, stop: stop, trace: trace, communicator: communicator
+        ).run()
       }
-      let training = try Train.start(configuration, stop: stop, communicator)
+      let training = try Train.start(configuration, stop: stop, trace: trace, communicator)
       return try Train.go(training, resume: resume, stop: stop) == .stopped ? Fault.Kind.stopped.rawValue : 0
     }
   }
 
   /// Everything up to the first step.
   static func start(
-    _ configuration: RunConfiguration, stop: StopRequest, _ communicator: any Communicator
+    _ configuration: RunConfiguration, stop: StopRequest, trace: TraceRequest?, _ communicator: any Communicator
   ) throws -> TrainingRun {
     try configuration.validate()
     stop.output = configuration.output
@@ -53,7 +58,8 @@ struct Train: ParallelCommand {
       console.note("mmdist \(Mmdist.version): \(ranks), \(backend.summary)")
       if let warning = count.warning { console.note(warning) }
     }
-    return try TrainingRun(configuration, communicator, backend, threads: count.threads, audience: console)
+    return try TrainingRun(
+      configuration, communicator, backend, threads: count.threads, audience: console, trace: trace)
   }
 
   static func go(_ training: TrainingRun, resume: String, stop: StopRequest) throws -> TrainingRun.Ending {
@@ -62,6 +68,41 @@ struct Train: ParallelCommand {
     case "never": try training.run(resume: .never, stop: stop)
     default: try training.run(resume: .from(resume), stop: stop)
     }
+  }
+}
+
+/// Whether some steps are to be looked at.
+struct ProfileOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Write where the time of some steps goes, as a trace for chrome://tracing or ui.perfetto.dev.",
+      valueName: "FILE.json"))
+  var profile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which steps, counted from the first that this run does; default 2...4.", valueName: "FIRST...LAST"))
+  var profileSteps: String?
+
+  func validate() throws {
+    guard let profileSteps else { return }
+    guard profile != nil else { throw ValidationError("--profile-steps needs --profile FILE.json") }
+    guard ProfileOptions.range(profileSteps) != nil else {
+      throw ValidationError("--profile-steps \(profileSteps) is no range of steps; give one such as 2...4")
+    }
+  }
+
+  var request: TraceRequest? {
+    profile.map { TraceRequest(path: $0, steps: profileSteps.flatMap(ProfileOptions.range)) }
+  }
+
+  /// "2...4", or "3" for one step; nil for what is neither.
+  private static func range(_ text: String) -> ClosedRange<Int>? {
+    let ends = text.components(separatedBy: "...").map { Int($0) }
+    guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first >= 1, first <= last else {
+      return nil
+    }
+    return first...last
   }
 }
 

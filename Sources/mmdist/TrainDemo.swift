@@ -18,6 +18,7 @@ struct DemoRun {
   let sets: [String]
   let resume: String
   let stop: StopRequest
+  let trace: TraceRequest?
   let communicator: any Communicator
 
   func run() throws -> Int32 {
@@ -35,7 +36,7 @@ struct DemoRun {
       }
     }
     let configuration = try RunConfiguration(contentsOf: runFile, sets: sets)
-    let training = try Train.start(configuration, stop: stop, communicator)
+    let training = try Train.start(configuration, stop: stop, trace: trace, communicator)
     say(communicator, "asking \(Examination().questions.count) questions about held-out pictures, before training")
     let before = try score(Examination(), training)
     guard try Train.go(training, resume: resume, stop: stop) == .finished else { return Fault.Kind.stopped.rawValue }

@@ -31,6 +31,19 @@ final class CommunicatorTests: XCTestCase {
     }
   }
 
+  func testGathersOnTheFirstRank() throws {
+    for count in [1, 2, 3, 5] {
+      let results = try InProcessCommunicator.run(count, patience: 20) { communicator -> [[UInt8]] in
+        defer { try? communicator.leave() }
+        return try communicator.gather(
+          Array(repeating: UInt8(communicator.rank), count: 70_000 * (communicator.rank % 3)))
+      }
+      XCTAssertEqual(results[0], (0..<count).map { Array(repeating: UInt8($0), count: 70_000 * ($0 % 3)) })
+      for result in results.dropFirst() { XCTAssertEqual(result, []) }
+    }
+    XCTAssertEqual(try SingleProcess().gather([1, 2]), [[1, 2]])
+  }
+
   func testSingleProcess() throws {
     let communicator = SingleProcess()
     XCTAssertEqual(try communicator.broadcast([1, 2]), [1, 2])

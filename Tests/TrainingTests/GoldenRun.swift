@@ -61,13 +61,15 @@ struct GoldenRun: Sendable {
   }
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.
-  func start(_ communicator: any Communicator) throws -> (Trainer, any Backend) {
-    let backend = try CPUBackend(threads: threads)
+  func start(_ communicator: any Communicator, profile: Profile? = nil) throws -> (Trainer, any Backend) {
+    let device = try CPUBackend(threads: threads)
+    let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
     let adapted = try AdaptedModel(ModelFolder(golden.modelFolder), methods: methods())
     let adapter = golden.folder + "/adapter_init"
     let hasAdapter = section == "lora"
     try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: .float32, backend: backend)
-    return (Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend), backend)
+    let trainer = Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend, profile: profile)
+    return (trainer, backend)
   }
 
   func loader(after step: Int, _ communicator: any Communicator) throws -> Loader {
