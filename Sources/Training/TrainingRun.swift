@@ -41,9 +41,11 @@ public final class TrainingRun {
   private var checkpoints: String { configuration.output + "/checkpoints" }
 
   /// Builds the model and looks at all of the data, before anything is written but the folder and its lock.
+  /// - Parameter cache: where frozen weights that have to be converted are kept for all ranks; without it each rank
+  ///   converts them for itself.
   public init(
     _ configuration: RunConfiguration, _ communicator: any Communicator, _ backend: any Backend,
-    threads: Int, audience: any Audience
+    threads: Int, cache: CacheFolder? = nil, audience: any Audience
   ) throws {
     self.configuration = configuration
     self.communicator = communicator
@@ -74,7 +76,9 @@ public final class TrainingRun {
     try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed,
-      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
+      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32,
+      converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
+      backend: backend)
     trainer = Trainer(adapted, plan, communicator, backend)
     if isLeader {
       if let reason = lock?.unavailable {

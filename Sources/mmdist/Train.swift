@@ -53,7 +53,8 @@ struct Train: ParallelCommand {
       console.note("mmdist \(Mmdist.version): \(ranks), \(backend.summary)")
       if let warning = count.warning { console.note(warning) }
     }
-    return try TrainingRun(configuration, communicator, backend, threads: count.threads, audience: console)
+    return try TrainingRun(
+      configuration, communicator, backend, threads: count.threads, cache: standardCache, audience: console)
   }
 
   static func go(_ training: TrainingRun, resume: String, stop: StopRequest) throws -> TrainingRun.Ending {
