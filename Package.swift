@@ -29,7 +29,7 @@ let package = Package(
     .target(name: "CPNGShim", cSettings: strictC, linkerSettings: [.linkedLibrary("png16")]),
     .target(name: "CResample", cSettings: strictC),
     .target(name: "Kernels", cSettings: strictC, linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("m")]),
-    .target(name: "Ground", dependencies: ["CJansson", collections], swiftSettings: strict),
+    .target(name: "Ground", dependencies: ["CJansson", "CXXHash", collections], swiftSettings: strict),
 
     // Floor 1
     .target(name: "Tensors", dependencies: ["Ground", "Kernels"], swiftSettings: strict),
@@ -58,7 +58,7 @@ let package = Package(
     .target(
       name: "Adapters", dependencies: ["Ground", "Models", "Modules", "SafeTensors", "Tensors"], swiftSettings: strict),
     .target(
-      name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", "CXXHash", collections],
+      name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", collections],
       swiftSettings: strict),
 
     .target(
@@ -93,6 +93,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .testTarget(name: "GroundTests", dependencies: ["Ground"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["RunFile"], swiftSettings: strict),
     .testTarget(
       name: "SafeTensorsTests", dependencies: ["SafeTensors", "Ground", "Tensors"], resources: [.copy("Fixtures")],

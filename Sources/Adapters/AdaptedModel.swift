@@ -40,9 +40,12 @@ public final class AdaptedModel {
   }
 
   /// Reads the weights and, where given, an adapter; fresh updates start from `seed`.
-  public func loadWeights(adapter: String?, seed: UInt64, precision: DType, backend: any Backend) throws {
+  /// - Parameter converted: see ``ModelFolder/loadWeights(into:backend:precision:converted:isFresh:)``.
+  public func loadWeights(
+    adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil, backend: any Backend
+  ) throws {
     let updates = Set(lora.layers.flatMap { [ObjectIdentifier($0.down), ObjectIdentifier($0.up)] })
-    try folder.loadWeights(into: model, backend: backend, precision: precision) {
+    try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
       updates.contains(ObjectIdentifier($0))
     }
     lora.initialise(seed: seed, backend)

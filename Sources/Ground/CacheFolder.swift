@@ -23,7 +23,8 @@ public struct CacheFolder: Sendable {
   /// The path of a file that is there, which counts as used now; nil where it is not.
   public func existing(_ name: String) -> String? {
     let file = "\(path)/\(name)"
-    return utimensat(AT_FDCWD, file, nil, 0) == 0 ? file : nil
+    // In a folder that others own, a file can be read but not be marked as used.
+    return utimensat(AT_FDCWD, file, nil, 0) == 0 || access(file, R_OK) == 0 ? file : nil
   }
 
   /// Makes a file: `write` gets a path of its own beside it, whose file then takes the place at once.
@@ -43,9 +44,10 @@ public struct CacheFolder: Sendable {
   }
 
   /// Removes the files that were used longest ago until `needed` more bytes fit below the limit.
-  /// - Returns: whether they fit.
+  /// - Returns: whether they fit; nothing is removed for what does not fit into the empty folder.
   @discardableResult
   public func makeRoom(for needed: Int, keeping kept: Set<String> = []) -> Bool {
+    guard needed <= limit else { return false }
     var files = everyFile()
     var total = files.reduce(needed) { $0 + $1.size }
     files.sort { $0.used < $1.used }

@@ -24,29 +24,47 @@ public struct ModelFolder {
   ///
   /// Frozen weights are used where the file is mapped when its type is the wanted one; trainable ones are copied
   /// to F32 memory of their own.
-  /// - Parameter precision: of frozen matrices; vectors are F32.
+  /// - Parameters:
+  ///   - precision: of frozen matrices; vectors are F32.
+  ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
+  ///     they are converted into memory of this process.
   /// - Throws: `Fault(.badData)` that names missing, surplus or misshapen weights and the nearest names.
   public func loadWeights(
-    into model: MultimodalModel, backend: any Backend, precision: DType = .float32, isFresh: (Parameter) -> Bool
+    into model: MultimodalModel, backend: any Backend, precision: DType = .float32,
+    converted provider: WeightConversion.Provider? = nil, isFresh: (Parameter) -> Bool
   ) throws {
     let files = try WeightFiles(folder: path)
     let bindings = try bind(files, to: model, isFresh: isFresh)
-    for (parameter, key) in bindings {
-      guard let (file, entry) = files[key] else { continue }
-      guard entry.shape == parameter.shape else {
-        throw Fault(
-          .badData, "weight '\(key)' has shape \(entry.shape) where the configuration asks for \(parameter.shape)",
-          at: file.path, "use weights and config.json of one model")
+    let loads = try bindings.map { (parameter: $0.0, source: try source($0.1, of: files, for: $0.0)) }
+    let conversion = WeightConversion(
+      loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source), to: precision)
+    let converted = try provider?(conversion)
+    for (parameter, source) in loads {
+      if let converted, converted.entries[source.name] != nil {
+        parameter.value = backend.adopt(
+          try converted.bytes(of: source.name), shape: parameter.shape, dtype: precision, owner: converted)
+        continue
       }
-      guard [.float32, .float16, .bfloat16].contains(entry.dtype) else {
-        throw Fault(
-          .badData, "weight '\(key)' is \(entry.dtype.rawValue)", at: file.path, "use F32, F16 or BF16 weights")
-      }
-      let stored = backend.adopt(
-        try file.bytes(of: key), shape: parameter.shape, dtype: entry.dtype, owner: file)
+      let stored = backend.adopt(source.bytes, shape: parameter.shape, dtype: source.entry.dtype, owner: source.file)
       parameter.value = prepared(stored, parameter, precision, backend)
-      if parameter.value !== stored { file.release(key) }
+      if parameter.value !== stored { source.file.release(source.name) }
     }
+  }
+
+  /// What the files hold under `key`, which must fit the parameter.
+  private func source(_ key: String, of files: WeightFiles, for parameter: Parameter) throws -> WeightConversion.Source
+  {
+    guard let (file, entry) = files[key] else { preconditionFailure("'\(key)' is bound, but not in the files") }
+    guard entry.shape == parameter.shape else {
+      throw Fault(
+        .badData, "weight '\(key)' has shape \(entry.shape) where the configuration asks for \(parameter.shape)",
+        at: file.path, "use weights and config.json of one model")
+    }
+    guard [.float32, .float16, .bfloat16].contains(entry.dtype) else {
+      throw Fault(
+        .badData, "weight '\(key)' is \(entry.dtype.rawValue)", at: file.path, "use F32, F16 or BF16 weights")
+    }
+    return WeightConversion.Source(name: key, file: file, entry: entry, bytes: try file.bytes(of: key))
   }
 
   private func prepared(

@@ -27,6 +27,8 @@ public final class SafeTensorsFile: @unchecked Sendable {
   public let entries: OrderedDictionary<String, Entry>
   /// The free text under `__metadata__`.
   public let metadata: [String: String]
+  /// What the system told the file by when it was mapped.
+  public let identity: FileIdentity
 
   private let mapping: UnsafeRawBufferPointer
   private let data: UnsafeRawBufferPointer
@@ -35,7 +37,8 @@ public final class SafeTensorsFile: @unchecked Sendable {
   ///   `.badData` when it is not a whole and truthful safetensors file.
   public init(_ path: String) throws {
     self.path = path
-    let mapping = try mapFile(path)
+    let (mapping, identity) = try mapFile(path)
+    self.identity = identity
     do {
       let content = try SafeTensorsContent(mapping, path: path)
       entries = content.entries
@@ -144,7 +147,7 @@ extension HeaderReader {
   }
 }
 
-private func mapFile(_ path: String) throws -> UnsafeRawBufferPointer {
+private func mapFile(_ path: String) throws -> (UnsafeRawBufferPointer, FileIdentity) {
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard descriptor >= 0 else {
@@ -167,5 +170,5 @@ private func mapFile(_ path: String) throws -> UnsafeRawBufferPointer {
       .inputOutput, "cannot map \(count) bytes: \(systemReason())", at: path,
       "check the limit on virtual memory (ulimit -v)")
   }
-  return UnsafeRawBufferPointer(start: start, count: count)
+  return (UnsafeRawBufferPointer(start: start, count: count), FileIdentity(status))
 }

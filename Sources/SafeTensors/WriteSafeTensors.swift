@@ -6,8 +6,11 @@ import Tensors
 /// The beginning of a safetensors file that holds `tensors` in the order given: length, JSON, and spaces to
 /// a multiple of 8 bytes, byte for byte as the reference writer has it. Metadata is sorted by key.
 ///
+/// `alignment`, a multiple of 8, makes the values begin at a multiple of it.
 /// Names must differ from each other, and shapes must be possible.
-public func safeTensorsHeader(_ tensors: [TensorDescription], metadata: [String: String] = [:]) -> [UInt8] {
+public func safeTensorsHeader(_ tensors: [TensorDescription], metadata: [String: String] = [:], alignment: Int = 8)
+  -> [UInt8]
+{
   var names: Set<String> = ["__metadata__"]
   var members: [String] = []
   if !metadata.isEmpty {
@@ -25,7 +28,7 @@ public func safeTensorsHeader(_ tensors: [TensorDescription], metadata: [String:
     offset += count
   }
   var json = Array("{\(members.joined(separator: ","))}".utf8)
-  while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
+  while (8 + json.count) % alignment != 0 { json.append(UInt8(ascii: " ")) }
   precondition(json.count <= SafeTensorsFile.largestHeader, "safetensors: too many tensors for one file")
   return withUnsafeBytes(of: UInt64(json.count).littleEndian, Array.init) + json
 }

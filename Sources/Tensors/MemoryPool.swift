@@ -5,15 +5,16 @@ import Synchronization
 /// arithmetic done in them.
 ///
 /// Size classes are an eighth of a power of two apart, so at most an eighth of a block is unused and
-/// steps with slightly different numbers of tokens still share blocks.
+/// steps with slightly different numbers of tokens still share blocks. Blocks are cut from slabs of huge pages, so
+/// that the first step touches few hundred of these and not a hundred thousand small ones.
 public final class MemoryPool: Sendable {
-  private struct State {
+  fileprivate struct State {
     var free: [Int: [UInt]] = [:]
     var held = 0
     var peak = 0
-    /// What the system gave, and what is left of the newest of it.
-    var regions: [UInt] = []
-    var rest: (address: UInt, byteCount: Int) = (0, 0)
+    var slabs: [UInt] = []
+    /// What of the newest slab has not been given out yet.
+    var rest: Range<UInt> = 0..<0
   }
   private let state = Mutex(State())
 
@@ -21,55 +22,56 @@ public final class MemoryPool: Sendable {
 
   deinit {
     state.withLock { state in
-      for region in state.regions { Foundation.free(UnsafeMutableRawPointer(bitPattern: region)) }
+      for slab in state.slabs { Foundation.free(UnsafeMutableRawPointer(bitPattern: slab)) }
     }
   }
 
   /// Uninitialised memory for `byteCount` bytes, 64-byte aligned.
   public func storage(_ byteCount: Int) -> Storage {
     let size = MemoryPool.sizeClass(byteCount)
-    let recycled = state.withLock { state in state.free[size]?.popLast() }
-    let address = recycled.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? fresh(size)
+    let block = state.withLock { state in state.free[size]?.popLast() ?? state.fresh(size) }
+    guard let address = UnsafeMutableRawPointer(bitPattern: block) else { fatalError("a block at address 0") }
     return Storage(address: address, byteCount: byteCount) { [self] in
-      state.withLock { $0.free[size, default: []].append(UInt(bitPattern: address)) }
+      state.withLock { $0.free[size, default: []].append(block) }
     }
   }
 
   /// The most memory that this pool ever held from the system, in bytes.
   public var peak: Int { state.withLock { $0.peak } }
 
-  /// A block that was never used, cut from a region in huge pages where it is small.
-  private func fresh(_ size: Int) -> UnsafeMutableRawPointer {
-    let address = state.withLock { state -> UInt in
-      if size > MemoryPool.regionSize / 4 { return MemoryPool.region(size, &state) }
-      if state.rest.byteCount < size {
-        state.rest = (MemoryPool.region(MemoryPool.regionSize, &state), MemoryPool.regionSize)
-      }
-      defer { state.rest = (state.rest.address + UInt(size), state.rest.byteCount - size) }
-      return state.rest.address
-    }
-    guard let block = UnsafeMutableRawPointer(bitPattern: address) else { fatalError("a block at address 0") }
-    return block
-  }
-
-  private static let regionSize = 8 << 20
-
-  private static func region(_ size: Int, _ state: inout State) -> UInt {
-    var block: UnsafeMutableRawPointer?
-    guard posix_memalign(&block, 2 << 20, size) == 0, let block else {
-      fatalError("out of memory: \(size) more bytes cannot be had")
-    }
-    madvise(block, size, 14 /* MADV_HUGEPAGE */)
-    state.held += size
-    state.peak = max(state.peak, state.held)
-    state.regions.append(UInt(bitPattern: block))
-    return UInt(bitPattern: block)
-  }
-
   static func sizeClass(_ byteCount: Int) -> Int {
     let wanted = max(byteCount, 64)
     let power = 1 << (Int.bitWidth - 1 - wanted.leadingZeroBitCount)
     let step = max(power / 8, 64)
     return (wanted + step - 1) / step * step
+  }
+}
+
+extension MemoryPool.State {
+  /// The size of a slab, of which untouched pages take no memory; larger blocks get one of their own.
+  private static let slabSize = 64 << 20
+
+  fileprivate mutating func fresh(_ size: Int) -> UInt {
+    held += size
+    peak = max(peak, held)
+    if size > Self.slabSize / 4 { return slab(size) }
+    if rest.count < size {
+      let start = slab(Self.slabSize)
+      rest = start..<start + UInt(Self.slabSize)
+    }
+    let block = rest.lowerBound
+    rest = block + UInt(size)..<rest.upperBound
+    return block
+  }
+
+  private mutating func slab(_ size: Int) -> UInt {
+    let hugePage = 2 << 20
+    var start: UnsafeMutableRawPointer?
+    guard posix_memalign(&start, hugePage, size) == 0, let start else {
+      fatalError("out of memory: \(size) more bytes cannot be had")
+    }
+    madvise(start, size, 14 /* MADV_HUGEPAGE */)
+    slabs.append(UInt(bitPattern: start))
+    return UInt(bitPattern: start)
   }
 }

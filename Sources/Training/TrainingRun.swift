@@ -45,11 +45,14 @@ public final class TrainingRun {
   /// Builds the model and looks at all of the data, before anything is written but the folder and its lock.
   ///
   /// - Parameters:
+  ///   - cache: where frozen weights that have to be converted are kept for all ranks; without it each rank
+  ///     converts them for itself.
   ///   - trace: which steps are to be written as a trace.
   ///   - profile: is told of every step's phases and primitives; one of the run's own where `trace` asks for it.
   public init(
     _ configuration: RunConfiguration, _ communicator: any Communicator, _ backend: any Backend,
-    threads: Int, audience: any Audience, trace: TraceRequest? = nil, profile: Profile? = nil
+    threads: Int, cache: CacheFolder? = nil, audience: any Audience, trace: TraceRequest? = nil,
+    profile: Profile? = nil
   ) throws {
     let profile = profile ?? trace.map { _ in Profile(limit: TraceRecording.mostSpans / communicator.count) }
     let backend = profile.map { ProfiledBackend(backend, $0) } ?? backend
@@ -85,7 +88,9 @@ public final class TrainingRun {
     try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed,
-      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
+      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32,
+      converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
+      backend: backend)
     trainer = Trainer(adapted, plan, communicator, backend, profile: profile)
     if isLeader {
       if let reason = lock?.unavailable {

@@ -43,8 +43,11 @@ struct Evaluate: ParallelCommand {
       let reports = (output as NSString).deletingLastPathComponent
       if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
+      let weights = SharedWeights(in: standardCache, communicator, backend) { note in
+        if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
+      }
       let adapted = try LoadedModel(
-        configuration, checkpoint: checkpoint, adapter: adapter, backend
+        configuration, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
       ).adapted
       let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
       let sources: [RecordSource]
@@ -72,31 +75,40 @@ struct LoadedModel {
   let adapted: AdaptedModel
 
   /// From a run file's model.
-  init(_ configuration: RunConfiguration, checkpoint: String?, adapter: String?, _ backend: any Backend) throws {
+  init(
+    _ configuration: RunConfiguration, checkpoint: String?, adapter: String?,
+    converted: WeightConversion.Provider? = nil, _ backend: any Backend
+  ) throws {
     let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
     guard let checkpoint else {
       try self.init(
-        model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision, backend)
+        model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision,
+        converted: converted, backend)
       return
     }
-    try self.init(checkpoint: checkpoint, configuration, precision: precision, backend)
+    try self.init(checkpoint: checkpoint, configuration, precision: precision, converted: converted, backend)
   }
 
   /// From a model folder; what the adapter holds decides which layers are wrapped.
-  init(model: String, adapter: String?, precision: DType, _ backend: any Backend) throws {
+  init(
+    model: String, adapter: String?, precision: DType, converted: WeightConversion.Provider? = nil,
+    _ backend: any Backend
+  ) throws {
     let folder = try ModelFolder(model)
     var methods: [ModelPart: PartMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
     adapted = try AdaptedModel(folder, methods: methods)
-    try adapted.loadWeights(adapter: adapter, seed: 0, precision: precision, backend: backend)
+    try adapted.loadWeights(
+      adapter: adapter, seed: 0, precision: precision, converted: converted, backend: backend)
   }
 
   /// The trained weights of a checkpoint over the model that its run file names.
   init(
-    checkpoint: String, _ configuration: RunConfiguration, precision: DType, _ backend: any Backend
+    checkpoint: String, _ configuration: RunConfiguration, precision: DType,
+    converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     adapted = try AdaptedModel(ModelFolder(configuration.model), methods: configuration.methods)
-    try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, backend: backend)
+    try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
   }
 }

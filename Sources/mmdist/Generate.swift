@@ -7,6 +7,7 @@ import Ground
 import Parallel
 import Tensors
 import Tokenizers
+import Training
 
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -43,8 +44,13 @@ struct Generate: ParsableCommand {
   func run() throws {
     let communicator = SingleProcess()
     let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
+    // Standard output is for the new text alone.
+    let weights = SharedWeights(in: standardCache, communicator, backend) { note in
+      if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") }
+    }
     let adapted = try LoadedModel(
-      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32, backend
+      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32,
+      converted: weights.callAsFunction, backend
     ).adapted
     let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: .max)
     let tags = prompt.components(separatedBy: Record.imageTag).count - 1

@@ -59,7 +59,8 @@ struct Train: ParallelCommand {
       if let warning = count.warning { console.note(warning) }
     }
     return try TrainingRun(
-      configuration, communicator, backend, threads: count.threads, audience: console, trace: trace)
+      configuration, communicator, backend, threads: count.threads, cache: standardCache, audience: console,
+      trace: trace)
   }
 
   static func go(_ training: TrainingRun, resume: String, stop: StopRequest) throws -> TrainingRun.Ending {

@@ -22,7 +22,7 @@ enum House {
     "COpenMPI": "Parallel/MPITransport.swift",
     "CPNGShim": "Media/Picture+PNG.swift",
     "CResample": "Media/Resampling.swift",
-    "CXXHash": "Checkpoints/Checksum.swift",
+    "CXXHash": "Ground/Checksum.swift",
     "CZstd": "Checkpoints/Zstd.swift",
     "Kernels": "Tensors/Backends/CPU/",  // a device is one folder
   ]

@@ -75,6 +75,7 @@ struct Program {
     let process = Process()
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = nil
+    environment["MMDIST_CACHE"] = captures + "/cache"
     environment.merge(self.environment) { $1 }
     if let ranks {
       process.executableURL = URL(fileURLWithPath: try Program.launcher())

@@ -22,8 +22,12 @@ class ProgramTestCase: XCTestCase {
 
   // MARK: Running
 
-  func start(_ arguments: [String], ranks: Int? = nil, threads: Int? = nil) throws -> Program.Running {
-    let environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
+  /// - Parameter cache: a folder; by default one that the test's runs share.
+  func start(_ arguments: [String], ranks: Int? = nil, threads: Int? = nil, cache: String? = nil) throws
+    -> Program.Running
+  {
+    var environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
+    environment["MMDIST_CACHE"] = cache
     return try Program(
       arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment
     ).start()

@@ -1,4 +1,6 @@
 import CXXHash
+import Dispatch
+import Synchronization
 
 /// XXH3 of 128 bits over bytes that come in pieces; written as `xxh128sum` writes it.
 ///
@@ -29,5 +31,21 @@ package final class Checksum {
     let checksum = Checksum()
     checksum.add(bytes)
     return checksum.digits
+  }
+
+  /// The digits of each run of bytes, computed on all cores that this process may use.
+  package static func digits(ofEach runs: [UnsafeRawBufferPointer]) -> [String] {
+    let shared = Runs(bytes: runs)
+    let digits = Mutex([String](repeating: "", count: runs.count))
+    DispatchQueue.concurrentPerform(iterations: runs.count) { index in
+      let own = Checksum.digits(of: shared.bytes[index])
+      digits.withLock { $0[index] = own }
+    }
+    return digits.withLock { $0 }
+  }
+
+  /// Memory that is only read.
+  private struct Runs: @unchecked Sendable {
+    let bytes: [UnsafeRawBufferPointer]
   }
 }
