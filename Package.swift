@@ -29,9 +29,10 @@ let package = Package(
     .target(name: "CPNGShim", cSettings: strictC, linkerSettings: [.linkedLibrary("png16")]),
     .target(name: "CResample", cSettings: strictC),
     .target(name: "Kernels", cSettings: strictC, linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("m")]),
-    .target(name: "Ground", dependencies: ["CJansson", collections], swiftSettings: strict),
+    .target(name: "Ground", dependencies: ["CJansson", "CXXHash", collections], swiftSettings: strict),
 
     // Floor 1
+    .target(name: "Features", dependencies: ["Ground"], swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["Ground", "Kernels"], swiftSettings: strict),
     .target(name: "RunFile", dependencies: ["Ground", collections, yams], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Ground", collections], swiftSettings: strict),
@@ -51,18 +52,18 @@ let package = Package(
       resources: [.copy("Resources/model")], swiftSettings: strict),
     .target(
       name: "Models", dependencies: ["Ground", "Modules", "SafeTensors", "Tensors", collections], swiftSettings: strict),
-    .target(name: "Datasets", dependencies: ["Ground", "Tokenizers", "Media"], swiftSettings: strict),
+    .target(name: "Datasets", dependencies: ["Ground", "Features", "Tokenizers", "Media"], swiftSettings: strict),
     .target(name: "Parallel", dependencies: ["Ground", "COpenMPI"], swiftSettings: strict),
 
     // Floor 4
     .target(
       name: "Adapters", dependencies: ["Ground", "Models", "Modules", "SafeTensors", "Tensors"], swiftSettings: strict),
     .target(
-      name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", "CXXHash", collections],
+      name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", collections],
       swiftSettings: strict),
 
     .target(
-      name: "Batching", dependencies: ["Ground", "Datasets", "Media", "Models", "Tensors", "Tokenizers"],
+      name: "Batching", dependencies: ["Ground", "Datasets", "Features", "Media", "Models", "Tensors", "Tokenizers"],
       swiftSettings: strict),
 
     // Floor 5

@@ -33,7 +33,7 @@ public struct CacheFolder: Sendable {
   public func make(_ name: String, write: (String) throws -> Void) throws -> String {
     let file = "\(path)/\(name)"
     try makeFolder((file as NSString).deletingLastPathComponent)
-    let temporary = "\(file).\(ProcessInfo.processInfo.hostName)-\(getpid()).writing"
+    let temporary = "\(file).\(UUID().uuidString).writing"
     defer { unlink(temporary) }
     try write(temporary)
     guard rename(temporary, file) == 0 else {

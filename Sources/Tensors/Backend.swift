@@ -5,6 +5,8 @@
 public protocol Backend: AnyObject, Sendable {
   /// What computes, for logs: "CPU, 2 threads, OpenBLAS SkylakeX, bf16 AVX512-BF16".
   var summary: String { get }
+  /// What decides the bits of its results beside the program: the kind of processor and the kernels in use.
+  var arithmetic: String { get }
   /// The most memory that tensors ever took, in bytes.
   var peakMemory: Int { get }
 

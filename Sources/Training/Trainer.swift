@@ -25,9 +25,15 @@ public final class Trainer {
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
   private let batches: BatchPlan
+  private let features: FeatureCache?
 
   /// - Precondition: the model's parameters have values.
-  public init(_ adapted: AdaptedModel, _ plan: TrainingPlan, _ communicator: any Communicator, _ backend: any Backend) {
+  /// - Parameter features: keeps what a frozen vision encoder sees; nothing else depends on it.
+  public init(
+    _ adapted: AdaptedModel, _ plan: TrainingPlan, features: FeatureCache? = nil, _ communicator: any Communicator,
+    _ backend: any Backend
+  ) {
+    self.features = features
     self.adapted = adapted
     self.plan = plan
     self.communicator = communicator
@@ -49,8 +55,11 @@ public final class Trainer {
     var supervised = 0
     var tokens = 0
     var images = 0
+    var lookups = FeatureLookups()
 
-    var numbers: [Double] { [loss, Double(supervised), Double(tokens), Double(images)] }
+    var numbers: [Double] {
+      [loss] + [supervised, tokens, images, lookups.hits, lookups.misses].map(Double.init)
+    }
   }
 
   /// Does the next step with this rank's micro-batches, which `next` delivers in order.
@@ -72,7 +81,7 @@ public final class Trainer {
       tallies += compute(delivery.batch, step: number, microBatch: index).numbers
     }
     let reduced = try reducer.finish()
-    let totals = try communicator.sumInOrder(tallies, width: 4, count: batches.microBatches)
+    let totals = try communicator.sumInOrder(tallies, width: 6, count: batches.microBatches)
     guard totals[0].isFinite else {
       throw Fault(
         .internalError, "the loss is \(totals[0]) in step \(number)", at: "train",
@@ -81,6 +90,7 @@ public final class Trainer {
     var report = update(reduced, loss: totals[0], supervised: Int(totals[1]), step: number)
     report.tokens = Int(totals[2])
     report.images = Int(totals[3])
+    if features != nil { report.lookups = FeatureLookups(hits: Int(totals[4]), misses: Int(totals[5])) }
     step = number
     try measure(&report, began: began, waited: waited)
     return report
@@ -93,10 +103,11 @@ public final class Trainer {
     let context = Context(
       backend, recording: true, randomness: RandomStream([plan.seed, UInt64(step), UInt64(microBatch)]),
       recomputesLayers: plan.recomputes)
-    let onDevice = DeviceBatch(batch, backend)
+    let onDevice = DeviceBatch(batch, backend, features: features)
+    tally.lookups = onDevice.lookups ?? FeatureLookups()
     let model = adapted.model
     let hidden = model.hidden(
-      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, context)
+      onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, context)
     let (sum, value) = plan.objective.loss(onDevice, hidden: hidden, model, context)
     tally.loss = value
     context.backward(from: sum, seed: backend.tensor([1], [1])) { parameter, gradient in

@@ -30,6 +30,8 @@ public final class TrainingRun {
   public let configuration: RunConfiguration
   public let adapted: AdaptedModel
   public let inputs: ModelInputs
+  /// What keeps the features of pictures, where they are kept.
+  public let features: FeatureCache?
   public let backend: any Backend
   private let communicator: any Communicator
   private let audience: any Audience
@@ -57,7 +59,7 @@ public final class TrainingRun {
 
     let folder = try ModelFolder(configuration.model)
     adapted = try AdaptedModel(folder, methods: configuration.methods)
-    inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
+    var inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
     records = try RecordSet(
       configuration.data.train.map {
         try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
@@ -75,7 +77,12 @@ public final class TrainingRun {
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed,
       precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32, backend: backend)
-    trainer = Trainer(adapted, plan, communicator, backend)
+    features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+      if communicator.rank == 0 { audience.note(line) }
+    }
+    inputs.processor.features = features?.store
+    self.inputs = inputs
+    trainer = Trainer(adapted, plan, features: features, communicator, backend)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
@@ -136,14 +143,22 @@ public final class TrainingRun {
       steps: trainer.step + 1..<plan.steps + 1, rank: communicator.rank, of: communicator.count,
       lookAhead: .init(threads: 1),
       makeSample: { try processor.sample(records.record($0)) })
-    defer { loader.cancel() }
+    defer {
+      loader.cancel()
+      features?.store.finish()
+    }
 
     var isStopping = false
     while trainer.step < plan.steps, !isStopping {
       let report = try trainer.trainStep(loader.next)
       try log?.append(report)
       if let events { try events.add(report) }
-      if isLeader { audience.progress(report, of: plan.steps) }
+      if isLeader {
+        audience.progress(report, of: plan.steps)
+        if let trouble = features?.store.takeTrouble() {
+          audience.note("warning: features are no longer kept on disk: \(trouble)")
+        }
+      }
       isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
       let every = configuration.checkpoint.every
       if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {

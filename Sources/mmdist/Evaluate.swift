@@ -46,7 +46,7 @@ struct Evaluate: ParallelCommand {
       let adapted = try LoadedModel(
         configuration, checkpoint: checkpoint, adapter: adapter, backend
       ).adapted
-      let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
+      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
       let sources: [RecordSource]
       if let data {
         sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
@@ -57,8 +57,12 @@ struct Evaluate: ParallelCommand {
           try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
         }
       }
+      let features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { say(communicator, $0) }
+      inputs.processor.features = features?.store
+      defer { features?.store.finish() }
       let evaluation = try LossEvaluation(
-        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, communicator, backend)
+        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, features: features, communicator,
+        backend)
       if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
       say(
         communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")

@@ -5,7 +5,7 @@ enum House {
   /// The floor of each room; a room imports rooms of lower floors only.
   static let floors = [
     "Ground": 0,
-    "EventFiles": 1, "Jinja": 1, "RunFile": 1, "Tensors": 1,
+    "EventFiles": 1, "Features": 1, "Jinja": 1, "RunFile": 1, "Tensors": 1,
     "Media": 2, "Modules": 2, "SafeTensors": 2, "Tokenizers": 2,
     "Datasets": 3, "Demo": 3, "Models": 3, "Parallel": 3,
     "Adapters": 4, "Batching": 4, "Checkpoints": 4,
@@ -22,7 +22,7 @@ enum House {
     "COpenMPI": "Parallel/MPITransport.swift",
     "CPNGShim": "Media/Picture+PNG.swift",
     "CResample": "Media/Resampling.swift",
-    "CXXHash": "Checkpoints/Checksum.swift",
+    "CXXHash": "Ground/Checksum.swift",
     "CZstd": "Checkpoints/Zstd.swift",
     "Kernels": "Tensors/Backends/CPU/",  // a device is one folder
   ]

@@ -23,7 +23,8 @@ class ProgramTestCase: XCTestCase {
   // MARK: Running
 
   func start(_ arguments: [String], ranks: Int? = nil, threads: Int? = nil) throws -> Program.Running {
-    let environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
+    var environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
+    environment["MMDIST_CACHE"] = captures + "/cache"
     return try Program(
       arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment
     ).start()

@@ -29,6 +29,7 @@ final class ResolvedTests: XCTestCase {
     assertComplete(ParallelConfiguration())
     assertComplete(CheckpointConfiguration())
     assertComplete(LogConfiguration())
+    assertComplete(CacheConfiguration())
   }
 
   func testTheResolvedFileIsAsCommitted() throws {
