@@ -110,13 +110,15 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "JinjaTests", dependencies: ["Jinja", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(name: "FeaturesTests", dependencies: ["Features", "Ground"], swiftSettings: strict),
     .testTarget(name: "DemoTests", dependencies: ["Demo", "Ground", "Media", "RunFile"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],
+      name: "DatasetsTests", dependencies: ["Datasets", "Features", "Ground", "Media", "Tokenizers"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "SafeTensors", "TestSupport"], exclude: ["Fixtures"],

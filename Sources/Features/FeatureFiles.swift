@@ -4,7 +4,8 @@ import Ground
 /// Features on disk: a file a picture, in the folder of their space, which the ranks and jobs of a machine share.
 ///
 /// A thread of its own writes. What comes faster than the disk takes it is dropped, to be made again when it is wanted
-/// again; when the disk fails, writing ends and reading goes on.
+/// again; when the disk fails or the limit is reached, writing ends and reading goes on. Files that were used since the
+/// start are not removed to make room, for the reason that ``FeatureMemory`` gives.
 final class FeatureFiles: Sendable {
   private let space: String
   private let count: Int
@@ -52,8 +53,12 @@ private final class Writer: @unchecked Sendable {
   private let space: String
   private let count: Int
   private let folder: CacheFolder
+  /// When this run began, with a second for clocks of file systems, which may be behind.
+  private let start = Date(timeIntervalSinceNow: -1)
   /// Bytes that may be written before room is asked for again.
   private var room = 0
+  /// How many are asked for at once.
+  private static let piece = 32 << 20
 
   init(space: String, count: Int, folder: CacheFolder) {
     self.space = space
@@ -65,9 +70,9 @@ private final class Writer: @unchecked Sendable {
     let file = FeatureFile(space: space, picture: picture, count: count)
     let size = count * MemoryLayout<Float>.size + 4096  // header and the rest of the last block
     if room < size {
-      room = max(size, min(folder.limit / 32, 256 << 20))
-      guard folder.makeRoom(for: room) else {
-        throw Fault(.cannotWrite, "no room below the limit of the cache", at: folder.path, "raise cache.limit_gib")
+      room = max(size, min(folder.limit / 32, Writer.piece))
+      guard folder.makeRoom(for: room, usedSince: start) else {
+        throw Fault(.cannotWrite, "the cache has reached its limit", at: folder.path, "raise cache.limit_gib")
       }
     }
     try folder.make(FeatureFiles.name(of: picture, space: space)) { try file.write(features, to: $0) }

@@ -7,8 +7,7 @@ import Ground
 /// Another build may round otherwise, another decoder give other pixels.
 /// - Throws: `Fault(.inputOutput)` where the system does not say or show what is loaded.
 public func programDigest(libraries: [String]) throws -> String {
-  let maps = try readFile("/proc/self/maps")
-  let mapped = String(decoding: maps, as: UTF8.self).split(separator: "\n").compactMap { line in
+  let mapped = try readSystemFile("/proc/self/maps").split(separator: "\n").compactMap { line in
     line.firstIndex(of: "/").map { String(line[$0...]) }
   }
   let chosen = Set(mapped).filter { path in

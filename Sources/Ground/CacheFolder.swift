@@ -42,15 +42,19 @@ public struct CacheFolder: Sendable {
     return file
   }
 
-  /// Removes the files that were used longest ago until `needed` more bytes fit below the limit.
+  /// Removes the files that were used longest ago until `needed` more bytes fit below the limit; those that were used
+  /// since `moment` stay.
   /// - Returns: whether they fit.
   @discardableResult
-  public func makeRoom(for needed: Int, keeping kept: Set<String> = []) -> Bool {
+  public func makeRoom(
+    for needed: Int, keeping kept: Set<String> = [], usedSince moment: Date = .distantFuture
+  ) -> Bool {
     var files = everyFile()
     var total = files.reduce(needed) { $0 + $1.size }
     files.sort { $0.used < $1.used }
-    for file in files where total > limit && !kept.contains(file.name) && unlink("\(path)/\(file.name)") == 0 {
-      total -= file.size
+    for file in files where total > limit && !kept.contains(file.name) {
+      guard file.used < moment.timeIntervalSince1970 else { break }
+      if unlink("\(path)/\(file.name)") == 0 { total -= file.size }
     }
     return total <= limit
   }

@@ -146,6 +146,7 @@ public final class TrainingRun {
     defer {
       loader.cancel()
       features?.store.finish()
+      tellTrouble()
     }
 
     var isStopping = false
@@ -153,12 +154,8 @@ public final class TrainingRun {
       let report = try trainer.trainStep(loader.next)
       try log?.append(report)
       if let events { try events.add(report) }
-      if isLeader {
-        audience.progress(report, of: plan.steps)
-        if let trouble = features?.store.takeTrouble() {
-          audience.note("warning: features are no longer kept on disk: \(trouble)")
-        }
-      }
+      if isLeader { audience.progress(report, of: plan.steps) }
+      tellTrouble()
       isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
       let every = configuration.checkpoint.every
       if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
@@ -174,6 +171,11 @@ public final class TrainingRun {
     }
     try communicator.barrier()
     return .stopped
+  }
+
+  private func tellTrouble() {
+    guard isLeader, let trouble = features?.store.takeTrouble() else { return }
+    audience.note("warning: features of pictures are no longer written to disk: \(trouble)")
   }
 
   private func save() throws {

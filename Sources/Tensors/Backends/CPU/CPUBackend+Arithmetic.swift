@@ -1,4 +1,4 @@
-import Foundation
+import Ground
 import Kernels
 
 extension CPUBackend {
@@ -12,7 +12,7 @@ extension CPUBackend {
     let kinds: Set<Substring> = [
       "vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU variant", "CPU part", "Features",
     ]
-    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let text = (try? readSystemFile("/proc/cpuinfo")) ?? ""
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.isEmpty }
     return lines.filter { line in kinds.contains(line.prefix { $0 != "\t" && $0 != ":" }) }.joined(separator: ", ")
   }
