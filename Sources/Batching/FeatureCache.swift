@@ -32,6 +32,11 @@ public final class FeatureCache {
       count: eyes.rowsPerImage * eyes.featureWidth, memory: memory, folder: folder)
   }
 
+  /// What is to be said when the disk takes no more; once.
+  public func takeWarning() -> String? {
+    store.takeTrouble().map { "warning: features of pictures are no longer written to disk: \($0)" }
+  }
+
   /// The features of all pictures of a batch, [n·rowsPerImage, featureWidth], nil without pictures.
   func rows(of batch: Batch) -> (rows: Tensor?, lookups: FeatureLookups) {
     var lookups = FeatureLookups()

@@ -58,7 +58,7 @@ private final class Writer: @unchecked Sendable {
   /// Bytes that may be written before room is asked for again.
   private var room = 0
   /// How many are asked for at once.
-  private static let piece = 32 << 20
+  private static let piece = 64 << 20
 
   init(space: String, count: Int, folder: CacheFolder) {
     self.space = space

@@ -146,7 +146,7 @@ public final class TrainingRun {
     defer {
       loader.cancel()
       features?.store.finish()
-      tellTrouble()
+      warnAboutFeatures()
     }
 
     var isStopping = false
@@ -155,7 +155,7 @@ public final class TrainingRun {
       try log?.append(report)
       if let events { try events.add(report) }
       if isLeader { audience.progress(report, of: plan.steps) }
-      tellTrouble()
+      warnAboutFeatures()
       isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
       let every = configuration.checkpoint.every
       if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
@@ -173,9 +173,8 @@ public final class TrainingRun {
     return .stopped
   }
 
-  private func tellTrouble() {
-    guard isLeader, let trouble = features?.store.takeTrouble() else { return }
-    audience.note("warning: features of pictures are no longer written to disk: \(trouble)")
+  private func warnAboutFeatures() {
+    if isLeader, let warning = features?.takeWarning() { audience.note(warning) }
   }
 
   private func save() throws {

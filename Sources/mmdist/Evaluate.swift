@@ -59,10 +59,11 @@ struct Evaluate: ParallelCommand {
       }
       let features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { say(communicator, $0) }
       inputs.processor.features = features?.store
-      defer { features?.store.finish() }
       let evaluation = try LossEvaluation(
         of: adapted.model, records: RecordSet(sources), processor: inputs.processor, features: features, communicator,
         backend)
+      features?.store.finish()
+      if let warning = features?.takeWarning() { say(communicator, warning) }
       if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
       say(
         communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
