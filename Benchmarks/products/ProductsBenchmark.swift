@@ -1,7 +1,7 @@
 import Foundation
 import Tensors
 
-/// Measures products of activations and frozen weights: f32, bf16 by the processor's instruction, bf16 widened.
+/// Measures products of activations and frozen weights, f32 and bf16, by all kernels that this processor can run.
 ///
 /// Rates are GFLOP per second of processor time, so that they hold for one thread on a busy machine too; each is
 /// the best of several runs, with the rounding of activations and the spreading over threads counted in.
@@ -17,19 +17,17 @@ struct ProductsBenchmark {
 
   static func main() throws {
     let threads = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1
-    let exact = try CPUBackend(threads: threads)
-    let ways = try BF16Products.allCases.filter { $0 == .widened || BF16Products.best == .native }.map {
-      ($0.rawValue, try CPUBackend(threads: threads, bf16Products: $0))
-    }
-    print("\(exact.summary); load \(loadAverage())")
-    print(row("rows × inputs → outputs", ["", "f32"] + ways.map { "bf16 " + $0.0 }))
+    let ways = try ProductKernels.available.map { ($0, try CPUBackend(threads: threads, products: $0)) }
+    for (way, backend) in ways { print("\(way): \(backend.summary)") }
+    print("load \(loadAverage())")
+    print(row("rows × inputs → outputs", [""] + ways.flatMap { ["\($0.0) f32", "\($0.0) bf16"] }))
     for layer in layers {
       let (rows, inputs, outputs) = layer
       for isForward in [true, false] {
         let shape = isForward ? [rows, inputs] : [rows, outputs]
-        let rates =
-          [rate(exact, .float32, shape, [outputs, inputs], isForward)]
-          + ways.map { rate($0.1, .bfloat16, shape, [outputs, inputs], isForward) }
+        let rates = ways.flatMap { way in
+          [DType.float32, .bfloat16].map { rate(way.1, $0, shape, [outputs, inputs], isForward) }
+        }
         print(
           row(
             "\(rows) × \(inputs) → \(outputs)",
@@ -51,7 +49,7 @@ struct ProductsBenchmark {
     for _ in 0..<8 {
       let start = clock()
       for _ in 0..<repeats {
-        _ = backend.product(x, transposed: false, weight, transposed: isForward, scale: 1, addingTo: nil)
+        _ = backend.product(x, weight, transposed: isForward)
       }
       best = min(best, Double(clock() - start) / Double(CLOCKS_PER_SEC) / Double(repeats))
     }

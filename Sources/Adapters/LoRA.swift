@@ -101,23 +101,21 @@ public final class LoRALinear: LinearLayer {
     dropout = Float(settings.dropout)
   }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+  public func projection(_ context: Context) -> Projection {
     let dropout = Dropout(rate: dropout, context.randomness?.named(base.path))
-    return base(
-      x, context, update: LowRank(down: context[down], up: context[up], scale: scale, dropout: dropout))
+    return base.projection(
+      context, update: LowRank(down: context[down], up: context[up], scale: scale, dropout: dropout))
   }
 
   /// W + (α / rank) B A, in the layout of W.
   public func merged(_ backend: any Backend) -> Tensor {
     let weight = backend.cast(base.weight.value, to: .float32)
-    let sum = backend.scale(weight, by: 1)
-    switch base.layout {
-    case .outputsFirst:
-      return backend.product(
-        up.value, transposed: false, down.value, transposed: false, scale: scale, addingTo: sum)
+    let (up, down) = (up.value, down.value)
+    return switch base.layout {
+    case .outputsFirst: backend.product(Factor(up), Factor(down), scale: scale, start: .rows(weight))
     case .inputsFirst:
-      return backend.product(
-        down.value, transposed: true, up.value, transposed: true, scale: scale, addingTo: sum)
+      backend.product(
+        Factor(down, transposed: true), Factor(up, transposed: true), scale: scale, start: .rows(weight))
     }
   }
 }

@@ -62,8 +62,8 @@ public struct LossEvaluation: Equatable, Sendable {
   ) -> [Float] {
     let context = Context(backend)
     let onDevice = DeviceBatch(batch, backend, features: features)
-    let hidden = model.hidden(onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, context)
-    let rows = context.gatherRows(hidden, onDevice.targetRows)
-    return backend.read(model.crossEntropy(rows, targets: onDevice.targets, context).nll)
+    let hidden = model.hidden(
+      onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, rows: onDevice.targetRows, context)
+    return backend.read(model.crossEntropy(hidden, targets: onDevice.targets, context).nll)
   }
 }

@@ -9,12 +9,7 @@ MULTIVERSION void mmd_bf16_to_f32(const uint16_t *x, float *y, size_t count) {
 }
 
 MULTIVERSION void mmd_f32_to_bf16(const float *x, uint16_t *y, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    memcpy(&bits, &x[i], sizeof bits);
-    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    y[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
-  }
+  for (size_t i = 0; i < count; i++) y[i] = bf16_of(x[i]);
 }
 
 MULTIVERSION void mmd_f16_to_f32(const uint16_t *x, float *y, size_t count) {
@@ -59,6 +54,19 @@ MULTIVERSION double mmd_sum_of_squares(const float *x, size_t count) {
   double sum = 0;
   for (size_t i = 0; i < count; i++) sum += (double)x[i] * (double)x[i];
   return sum;
+}
+
+/// Squares of 16 stay in the first cache, where rows and columns change places.
+MULTIVERSION void mmd_transpose(const float *x, size_t stride, size_t rows, size_t width, float *y, uint16_t *half_y,
+                                size_t y_stride) {
+  enum { side = 16 };
+  for (size_t first = 0; first < rows; first += side)
+    for (size_t column = 0; column < width; column++)
+      for (size_t row = first; row < rows && row < first + side; row++) {
+        const float value = x[row * stride + column];
+        if (half_y) half_y[column * y_stride + row] = bf16_of(value);
+        else y[column * y_stride + row] = value;
+      }
 }
 
 // The activations and their derivatives.
@@ -120,19 +128,27 @@ MULTIVERSION void mmd_activate_backward(int kind, const float *x, const float *d
 #undef LOOP
 }
 
-MULTIVERSION void mmd_gate(int kind, const float *gate, const float *up, float *y, size_t count) {
+MULTIVERSION void mmd_gate(int kind, const float *gate, const float *up, float *y, uint16_t *half_y, size_t count) {
 #define LOOP(k)                                                                                                        \
-  for (size_t i = 0; i < count; i++) y[i] = activated(k, gate[i]) * up[i];
+  if (half_y)                                                                                                          \
+    for (size_t i = 0; i < count; i++) half_y[i] = bf16_of(activated(k, gate[i]) * up[i]);                             \
+  else                                                                                                                 \
+    for (size_t i = 0; i < count; i++) y[i] = activated(k, gate[i]) * up[i];
   FOR_EACH_KIND(kind, LOOP)
 #undef LOOP
 }
 
-MULTIVERSION void mmd_gate_backward(int kind, const float *gate, const float *up, const float *dy, float *dgate,
-                                    float *dup, size_t count) {
+MULTIVERSION void mmd_gate_backward(int kind, float *gate, float *up, const float *dy, uint16_t *half_gate,
+                                    uint16_t *half_up, size_t count) {
 #define LOOP(k)                                                                                                        \
-  for (size_t i = 0; i < count; i++) {                                                                                 \
-    dgate[i] = dy[i] * up[i] * slope(k, gate[i]);                                                                      \
-    dup[i] = dy[i] * activated(k, gate[i]);                                                                            \
+  for (size_t i = 0; half_gate && i < count; i++) {                                                                    \
+    half_gate[i] = bf16_of(dy[i] * up[i] * slope(k, gate[i]));                                                         \
+    half_up[i] = bf16_of(dy[i] * activated(k, gate[i]));                                                               \
+  }                                                                                                                    \
+  for (size_t i = 0; !half_gate && i < count; i++) {                                                                   \
+    const float g = gate[i], u = up[i], d = dy[i];                                                                     \
+    gate[i] = d * u * slope(k, g);                                                                                     \
+    up[i] = d * activated(k, g);                                                                                       \
   }
   FOR_EACH_KIND(kind, LOOP)
 #undef LOOP
@@ -140,4 +156,14 @@ MULTIVERSION void mmd_gate_backward(int kind, const float *gate, const float *up
 
 MULTIVERSION void mmd_dropout(const float *x, float *y, size_t count, float rate, uint64_t key, uint64_t first) {
   for (size_t i = 0; i < count; i++) y[i] = x[i] * dropout_factor(rate, key, first + i);
+}
+
+MULTIVERSION void mmd_dropout_bf16(const uint16_t *x, uint16_t *y, size_t count, float rate, uint64_t key,
+                                   uint64_t first) {
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t bits = (uint32_t)x[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    y[i] = bf16_of(value * dropout_factor(rate, key, first + i));
+  }
 }

@@ -1,20 +1,23 @@
 #include "Kernels.h"
 #include "vector_math.h"
 
-MULTIVERSION void mmd_rms_norm(const float *x, const float *weight, float epsilon, float *y, float *inverse_rms,
-                               size_t rows, size_t width) {
+MULTIVERSION void mmd_rms_norm(const float *x, const float *weight, float epsilon, float *y, uint16_t *half_y,
+                               float *inverse_rms, size_t rows, size_t width) {
 #pragma clang fp reassociate(on)
-  for (size_t r = 0; r < rows; r++, x += width, y += width) {
+  for (size_t r = 0; r < rows; r++, x += width) {
     float squares = 0;
     for (size_t i = 0; i < width; i++) squares += x[i] * x[i];
     const float inverse = 1.0f / sqrtf(squares / (float)width + epsilon);
     inverse_rms[r] = inverse;
-    for (size_t i = 0; i < width; i++) y[i] = x[i] * inverse * weight[i];
+    if (half_y)
+      for (size_t i = 0; i < width; i++) half_y[r * width + i] = bf16_of(x[i] * inverse * weight[i]);
+    else
+      for (size_t i = 0; i < width; i++) y[r * width + i] = x[i] * inverse * weight[i];
   }
 }
 
 MULTIVERSION void mmd_rms_norm_backward(const float *x, const float *weight, const float *inverse_rms, const float *dy,
-                                        float *dx, float *dweight, size_t rows, size_t width) {
+                                        const float *residual, float *dx, float *dweight, size_t rows, size_t width) {
 #pragma clang fp reassociate(on)
   for (size_t r = 0; r < rows; r++, x += width, dy += width) {
     const float inverse = inverse_rms[r];
@@ -24,7 +27,12 @@ MULTIVERSION void mmd_rms_norm_backward(const float *x, const float *weight, con
     float along = 0;
     for (size_t i = 0; i < width; i++) along += dy[i] * weight[i] * x[i];
     const float pull = along * inverse * inverse * inverse / (float)width;
-    for (size_t i = 0; i < width; i++) dx[i] = dy[i] * weight[i] * inverse - x[i] * pull;
+    if (residual) {
+      for (size_t i = 0; i < width; i++) dx[i] = residual[i] + (dy[i] * weight[i] * inverse - x[i] * pull);
+      residual += width;
+    } else {
+      for (size_t i = 0; i < width; i++) dx[i] = dy[i] * weight[i] * inverse - x[i] * pull;
+    }
     dx += width;
   }
 }

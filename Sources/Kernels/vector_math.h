@@ -7,6 +7,14 @@
 #include <stdint.h>
 #include <string.h>
 
+/// The nearest bf16 number, ties to even; NaN stays NaN.
+INLINE uint16_t bf16_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
+}
+
 /// eˣ within 2 units in the last place; 0 below −87.3, and +∞ only where f32 has no room.
 INLINE float exp_f32(float x) {
   const float held = x < -87.33654f ? -87.33654f : (x > 88.72283f ? 88.72283f : x);

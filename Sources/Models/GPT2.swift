@@ -75,12 +75,15 @@ final class GPT2: LanguageModel {
 
   func embed(_ ids: Tensor, _ context: Context) -> Tensor { tokens(ids, context) }
 
-  func decode(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
+  func decode(
+    _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
     var hidden = context.add(embeddings, positions(batch.positions, context))
     hidden = context.dropout(hidden, Dropout(rate: embeddingDropout, context.randomness?.named(path)))
     for layer in layers {
       hidden = context.layer(hidden) { x, context in layer(x, batch, cache: cache, context) }
     }
+    if let rows { hidden = context.gatherRows(hidden, rows) }
     return norm(hidden, context)
   }
 }

@@ -32,8 +32,10 @@ public protocol LanguageModel: AnyObject {
 
   /// ids [T] → [T, D]
   func embed(_ ids: Tensor, _ context: Context) -> Tensor
-  /// embeddings [T, D] → hidden states after the last norm [T, D]
-  func decode(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor
+  /// embeddings [T, D] → hidden states after the last norm, of the rows that are wanted alone, or of all [T, D].
+  func decode(
+    _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor
 }
 
 /// Builds the language model that `model_type` names.

@@ -101,9 +101,10 @@ public final class MultimodalModel {
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
   /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each of the n pictures goes, in order.
-  ///   Both nil where there is no picture.
+  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all.
   public func hidden(
-    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, cache: KeyValueCache? = nil, _ context: Context
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
+    _ context: Context
   ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
     if let eyes, let imageRows, let pictures {
@@ -114,7 +115,7 @@ public final class MultimodalModel {
         }
       embeddings = context.replaceRows(embeddings, imageRows, with: eyes.project(features, context))
     }
-    return language.decode(embeddings, batch, cache: cache, context)
+    return language.decode(embeddings, batch, rows: rows, cache: cache, context)
   }
 }
 

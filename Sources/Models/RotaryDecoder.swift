@@ -52,11 +52,14 @@ final class RotaryDecoder: LanguageModel {
 
   func embed(_ ids: Tensor, _ context: Context) -> Tensor { embedding(ids, context) }
 
-  func decode(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
+  func decode(
+    _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
     var hidden = embeddings
-    for layer in layers {
+    for (index, layer) in layers.enumerated() {
+      let wanted = index == layers.count - 1 ? rows : nil
       hidden = context.layer(hidden) { [rotary] x, context in
-        layer(x, batch, rotary: rotary, cache: cache, context)
+        layer(x, batch, rotary: rotary, rows: wanted, cache: cache, context)
       }
     }
     return norm(hidden, context)
@@ -94,22 +97,28 @@ private final class RotaryDecoderLayer {
       activation: configuration.activation)
   }
 
+  /// - Parameter rows: where given, all that comes after attention is computed for these rows alone.
   func callAsFunction(
-    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
-    let hidden = context.add(x, attend(inputNorm(x, context), batch, rotary: rotary, cache: cache, context))
-    return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
+    var (before, normed) = inputNorm.branch(x, to: query, context)
+    var attended = attend(normed, batch, rotary: rotary, cache: cache, context)
+    if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
+    let (between, normedAgain) = feedForwardNorm.branch(
+      output(attended, context, addingTo: before), to: feedForward.gate, context)
+    return feedForward(normedAgain, context, addingTo: between)
   }
 
   private func attend(
     _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
     let (positions, limit) = (batch.positions, batch.positionLimit)
-    let q = rotary(query(x, context), heads: shape.heads, positions: positions, limit: limit, context)
-    var k = rotary(key(x, context), heads: shape.keyHeads, positions: positions, limit: limit, context)
-    var v = value(x, context)
+    let parts = project(x, [query, key, value], context)
+    let q = rotary(parts[0], heads: shape.heads, positions: positions, limit: limit, context)
+    var k = rotary(parts[1], heads: shape.keyHeads, positions: positions, limit: limit, context)
+    var v = parts[2]
     if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
-    return output(context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout), context)
+    return context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout)
   }
 }

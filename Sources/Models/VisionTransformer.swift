@@ -79,7 +79,8 @@ public final class VisionTransformer {
   private func embed(_ pixels: Tensor, _ context: Context) -> Tensor {
     let (backend, size, count) = (context.backend, configuration.patchSize, pixels.shape[0])
     let weight = context.reshape(context[patchWeight], [configuration.width, 3 * size * size])
-    var x = context.linear(backend.patches(pixels, size: size), weight, bias: patchBias.map { context[$0] })
+    var x = context.linear(
+      backend.patches(pixels, size: size), Projection(weight, bias: patchBias.map { context[$0] }))
     if let classToken {
       let tokens = configuration.tokens
       let rows = 0..<count * tokens
@@ -125,9 +126,9 @@ private final class VisionLayer {
   func callAsFunction(_ x: Tensor, _ sequences: Sequences, _ context: Context) -> Tensor {
     let normed = attentionNorm(x, context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
+    let parts = project(normed, [query, key, value], context)
     let attended = context.attention(
-      query(normed, context), key(normed, context), value(normed, context), shape, sequences, .bidirectional,
-      dropout: dropout)
+      parts[0], parts[1], parts[2], shape, sequences, .bidirectional, dropout: dropout)
     let hidden = context.add(x, output(attended, context))
     return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
   }

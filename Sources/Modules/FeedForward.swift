@@ -12,14 +12,15 @@ public final class FeedForward {
     self.activation = activation
   }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
-    second(context.activate(activation, first(x, context)), context)
+  /// - Parameter residual: added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    second(context.activate(activation, first(x, context)), context, addingTo: residual)
   }
 }
 
 /// y = W_down (f(W_gate x) · W_up x), Llama's feed-forward layer.
 public final class GatedFeedForward {
-  let gate: any LinearLayer
+  public let gate: any LinearLayer
   let up: any LinearLayer
   let down: any LinearLayer
   let activation: Activation
@@ -31,7 +32,11 @@ public final class GatedFeedForward {
     self.activation = activation
   }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
-    down(context.gated(activation, gate: gate(x, context), up: up(x, context)), context)
+  /// - Parameter residual: added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    let parts = project(x, [gate, up], context)
+    let gated = context.gated(
+      activation, gate: parts[0], up: parts[1], as: down.inputType, gradientsAs: gate.inputType)
+    return down(gated, context, addingTo: residual)
   }
 }

@@ -4,8 +4,25 @@ import Tensors
 public protocol LinearLayer: AnyObject {
   /// The bare layer under all wrappers.
   var base: Linear { get }
+  /// What it multiplies by, its parameters recorded as used.
+  func projection(_ context: Context) -> Projection
+}
+
+extension LinearLayer {
+  /// What its products round x to: bf16 where the weight is kept in bf16.
+  public var inputType: DType { base.weight.value.dtype == .bfloat16 ? .bfloat16 : .float32 }
+
   /// [T, inputs] → [T, outputs]
-  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor
+  ///
+  /// - Parameter residual: [T, outputs], added where given.
+  public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
+    context.linear(x, projection(context), addingTo: residual)
+  }
+}
+
+/// Several layers of the same x, as one: [T, inputs] → [T, outputs] each.
+public func project(_ x: Tensor, _ layers: [any LinearLayer], _ context: Context) -> [Tensor] {
+  context.linear(x, layers.map { $0.projection(context) })
 }
 
 /// y = x Wᵀ + b
@@ -33,10 +50,10 @@ public final class Linear: LinearLayer {
 
   public var base: Linear { self }
 
-  public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor { self(x, context, update: nil) }
+  public func projection(_ context: Context) -> Projection { projection(context, update: nil) }
 
   /// With a low-rank update of the weight.
-  public func callAsFunction(_ x: Tensor, _ context: Context, update: LowRank?) -> Tensor {
-    context.linear(x, context[weight], bias: bias.map { context[$0] }, layout: layout, update: update)
+  public func projection(_ context: Context, update: LowRank?) -> Projection {
+    Projection(context[weight], bias: bias.map { context[$0] }, layout: layout, update: update)
   }
 }

@@ -17,6 +17,13 @@ public final class RMSNorm: Norm {
   public func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
     context.rmsNorm(x, context[weight], epsilon: epsilon)
   }
+
+  /// x itself and its norm, as `layer` takes it: the beginning of a residual branch.
+  public func branch(
+    _ x: Tensor, to layer: any LinearLayer, _ context: Context
+  ) -> (residual: Tensor, normed: Tensor) {
+    context.rmsNormBranch(x, context[weight], epsilon: epsilon, as: layer.inputType)
+  }
 }
 
 public final class LayerNorm: Norm {

@@ -24,29 +24,34 @@ public protocol Backend: AnyObject, Sendable {
   /// Overwrites a tensor that nothing else is reading: state that is kept for a whole run.
   func overwrite(_ tensor: Tensor, with bytes: UnsafeRawBufferPointer)
 
-  // Products: op(a) × op(b) · scale, added to `accumulator`'s values where given (it is consumed).
-  func product(
-    _ a: Tensor, transposed aTransposed: Bool, _ b: Tensor, transposed bTransposed: Bool, scale: Float,
-    addingTo accumulator: Tensor?
-  ) -> Tensor
+  /// target = Σ a · b · scale + start, f32. Where a factor of a term is bf16 the other is rounded to it, unless `a` is
+  /// transposed; sums are f32.
+  func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor)
+  /// [N₁, D], [N₂, D], … → [ΣN, D]
+  func joinRows(_ parts: [Tensor]) -> Tensor
 
   // Element by element
   func add(_ a: Tensor, _ b: Tensor) -> Tensor
   func scale(_ x: Tensor, by factor: Float) -> Tensor
-  /// x[T, D] + bias[D]; consumes x.
-  func addBias(_ x: Tensor, _ bias: Tensor) -> Tensor
   /// Σ over rows: [T, D] → [D]
   func columnSum(_ x: Tensor) -> Tensor
   func activate(_ kind: Activation, _ x: Tensor) -> Tensor
   func activateBackward(_ kind: Activation, _ x: Tensor, _ dy: Tensor) -> Tensor
-  func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor
-  func gateBackward(_ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor) -> (gate: Tensor, up: Tensor)
+  func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor, as type: DType) -> Tensor
+  /// The gradients of gate and up; f32 ones overwrite them.
+  func gateBackward(
+    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor, as type: DType
+  ) -> (gate: Tensor, up: Tensor)
+  /// [T, D] → [D, T]
+  func transposed(_ x: Tensor, as type: DType) -> Tensor
   func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor
 
   // Norms
-  func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor)
-  func rmsNormBackward(_ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients)
-    -> (x: Tensor?, weight: Tensor?)
+  func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType) -> (y: Tensor, inverse: Tensor)
+  /// The gradient of x is added to `residual` where given.
+  func rmsNormBackward(
+    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
+  ) -> (x: Tensor?, weight: Tensor?)
   func layerNorm(_ x: Tensor, _ weight: Tensor, _ bias: Tensor, epsilon: Float)
     -> (y: Tensor, mean: Tensor, inverse: Tensor)
   func layerNormBackward(
@@ -54,9 +59,10 @@ public protocol Backend: AnyObject, Sendable {
   ) -> (x: Tensor?, weight: Tensor?, bias: Tensor?)
 
   // Attention
+  /// Turns x itself.
   func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor
+  )
   func attention(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
     dropout: Dropout?

@@ -45,8 +45,15 @@ public final class Context {
   func record(
     _ operation: StaticString, inputs: [Tensor], output: Tensor, pullback: @escaping (Tensor) -> [Tensor?]
   ) {
+    record(operation, inputs: inputs, outputs: [output]) { gradients in gradients[0].map(pullback) ?? [] }
+  }
+
+  /// Records several outputs that are made together; the gradients of some may be nil, never of all.
+  func record(
+    _ operation: StaticString, inputs: [Tensor], outputs: [Tensor], pullback: @escaping Tape.Pullback
+  ) {
     guard let tape, inputs.contains(where: tape.tracks) else { return }
-    tape.record(operation, inputs: inputs, output: output, pullback: pullback)
+    tape.record(operation, inputs: inputs, outputs: outputs, pullback: pullback)
   }
 
   /// Computes gradients from `root` (any shape; its gradient is `seed`) back to the trainable parameters.

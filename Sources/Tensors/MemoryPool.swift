@@ -11,6 +11,9 @@ public final class MemoryPool: Sendable {
     var free: [Int: [UInt]] = [:]
     var held = 0
     var peak = 0
+    /// What the system gave, and what is left of the newest of it.
+    var regions: [UInt] = []
+    var rest: (address: UInt, byteCount: Int) = (0, 0)
   }
   private let state = Mutex(State())
 
@@ -18,7 +21,7 @@ public final class MemoryPool: Sendable {
 
   deinit {
     state.withLock { state in
-      for block in state.free.values.joined() { Foundation.free(UnsafeMutableRawPointer(bitPattern: block)) }
+      for region in state.regions { Foundation.free(UnsafeMutableRawPointer(bitPattern: region)) }
     }
   }
 
@@ -35,18 +38,32 @@ public final class MemoryPool: Sendable {
   /// The most memory that this pool ever held from the system, in bytes.
   public var peak: Int { state.withLock { $0.peak } }
 
+  /// A block that was never used, cut from a region in huge pages where it is small.
   private func fresh(_ size: Int) -> UnsafeMutableRawPointer {
-    let large = size >= 2 << 20
+    let address = state.withLock { state -> UInt in
+      if size > MemoryPool.regionSize / 4 { return MemoryPool.region(size, &state) }
+      if state.rest.byteCount < size {
+        state.rest = (MemoryPool.region(MemoryPool.regionSize, &state), MemoryPool.regionSize)
+      }
+      defer { state.rest = (state.rest.address + UInt(size), state.rest.byteCount - size) }
+      return state.rest.address
+    }
+    guard let block = UnsafeMutableRawPointer(bitPattern: address) else { fatalError("a block at address 0") }
+    return block
+  }
+
+  private static let regionSize = 8 << 20
+
+  private static func region(_ size: Int, _ state: inout State) -> UInt {
     var block: UnsafeMutableRawPointer?
-    guard posix_memalign(&block, large ? 2 << 20 : 64, size) == 0, let block else {
+    guard posix_memalign(&block, 2 << 20, size) == 0, let block else {
       fatalError("out of memory: \(size) more bytes cannot be had")
     }
-    if large { madvise(block, size, 14 /* MADV_HUGEPAGE */) }
-    state.withLock { state in
-      state.held += size
-      state.peak = max(state.peak, state.held)
-    }
-    return block
+    madvise(block, size, 14 /* MADV_HUGEPAGE */)
+    state.held += size
+    state.peak = max(state.peak, state.held)
+    state.regions.append(UInt(bitPattern: block))
+    return UInt(bitPattern: block)
   }
 
   static func sizeClass(_ byteCount: Int) -> Int {

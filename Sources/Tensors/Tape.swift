@@ -2,13 +2,13 @@
 ///
 /// Steps are dropped as the loop passes them, and saved activations with them.
 final class Tape {
-  /// Maps the gradient of a step's output to those of its inputs; nil where none is wanted or none flows.
-  typealias Pullback = (_ outputGradient: Tensor) -> [Tensor?]
+  /// Maps the gradients of a step's outputs to those of its inputs; nil where none is wanted or none flows.
+  typealias Pullback = (_ outputGradients: [Tensor?]) -> [Tensor?]
 
   private struct Step {
     let operation: StaticString
     let inputs: [UInt64]
-    let output: UInt64
+    let outputs: [UInt64]
     let pullback: Pullback
   }
 
@@ -34,9 +34,10 @@ final class Tape {
   /// The trainable parameters that were used, in the order of their first use.
   var usedParameters: [Parameter] { parametersInOrder }
 
-  func record(_ operation: StaticString, inputs: [Tensor], output: Tensor, pullback: @escaping Pullback) {
-    tracked.insert(output.id)
-    steps.append(Step(operation: operation, inputs: inputs.map(\.id), output: output.id, pullback: pullback))
+  func record(_ operation: StaticString, inputs: [Tensor], outputs: [Tensor], pullback: @escaping Pullback) {
+    for output in outputs { tracked.insert(output.id) }
+    steps.append(
+      Step(operation: operation, inputs: inputs.map(\.id), outputs: outputs.map(\.id), pullback: pullback))
   }
 
   /// Walks back from `root`, whose gradient is `seed`, and hands over each parameter's gradient as soon as
@@ -53,9 +54,9 @@ final class Tape {
     for (id, use) in parameters { parametersByStep[use.firstStep, default: []].append(id) }
 
     while let step = steps.popLast() {
-      if let gradient = kept.contains(step.output) ? gradients[step.output] : gradients.removeValue(forKey: step.output)
-      {
-        for (input, contribution) in zip(step.inputs, step.pullback(gradient)) {
+      let arrived = step.outputs.map { kept.contains($0) ? gradients[$0] : gradients.removeValue(forKey: $0) }
+      if arrived.contains(where: { $0 != nil }) {
+        for (input, contribution) in zip(step.inputs, step.pullback(arrived)) {
           guard let contribution, tracked.contains(input) else { continue }
           gradients[input] = gradients.removeValue(forKey: input).map { backend.add($0, contribution) } ?? contribution
         }

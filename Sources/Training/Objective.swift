@@ -7,6 +7,7 @@ public protocol Objective: Sendable {
   /// Its name in the metrics.
   var name: String { get }
   var weight: Double { get }
+  /// - Parameter hidden: the states of `batch.targetRows`, [targets, D].
   /// - Returns: the sum [1] on the tape, and its value in double precision.
   func loss(_ batch: DeviceBatch, hidden: Tensor, _ model: MultimodalModel, _ context: Context) -> (Tensor, Double)
 }
@@ -21,8 +22,7 @@ public struct CrossEntropy: Objective {
   public func loss(
     _ batch: DeviceBatch, hidden: Tensor, _ model: MultimodalModel, _ context: Context
   ) -> (Tensor, Double) {
-    let rows = context.gatherRows(hidden, batch.targetRows)
-    let (sum, nll) = model.crossEntropy(rows, targets: batch.targets, context)
+    let (sum, nll) = model.crossEntropy(hidden, targets: batch.targets, context)
     return (sum, context.backend.read(nll).reduce(0) { $0 + Double($1) })
   }
 }

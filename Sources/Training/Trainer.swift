@@ -107,7 +107,8 @@ public final class Trainer {
     tally.lookups = onDevice.lookups ?? FeatureLookups()
     let model = adapted.model
     let hidden = model.hidden(
-      onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, context)
+      onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures,
+      rows: onDevice.targetRows, context)
     let (sum, value) = plan.objective.loss(onDevice, hidden: hidden, model, context)
     tally.loss = value
     context.backward(from: sum, seed: backend.tensor([1], [1])) { parameter, gradient in

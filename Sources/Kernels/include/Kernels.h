@@ -16,25 +16,46 @@
 const char *_Nullable mmd_blas_load(void);
 /// The name of the kernels that OpenBLAS uses ("SkylakeX", …).
 const char *_Nonnull mmd_blas_core(void);
-/// C[m,n] = scale · op(A)[m,k] · op(B)[k,n] + keep · C, on the calling thread alone.
-void mmd_product(bool transpose_a, bool transpose_b, int m, int n, int k, float scale,
-                 const float *_Nonnull a, int a_stride, const float *_Nonnull b, int b_stride, float keep,
-                 float *_Nonnull c, int c_stride);
+/// Where a matrix lies: element (row, column) is at + row · row_stride + column · column_stride; one of them is 1.
+struct mmd_matrix {
+  const void *_Nonnull at;
+  size_t row_stride, column_stride;
+};
 
-/// Whether this processor multiplies bf16 numbers itself (AVX512-BF16).
+/// One term of a sum of products, A[m,k] · B[k,n] with k > 0: both f32, or both bf16 with A's columns 1 apart.
+struct mmd_term {
+  struct mmd_matrix a, b;
+  size_t k;
+  bool is_half;
+};
+
+/// C[m,n] = start + scale · Σ A · B with f32 sums, on the calling thread alone. Start has C's shape; with stride 0 it is
+/// one row for all, and NULL is zero; it may be C itself. Where the AVX-512 kernels compute it, an element of C depends on
+/// its own rows of A and columns of B alone, and bf16 numbers below 2⁻¹²⁶ count as zero.
+#define MMD_PRODUCT(name)                                                                                              \
+  void name(const struct mmd_term *_Nonnull terms, size_t count, size_t m, size_t n, float scale,                      \
+            const float *_Nullable start, size_t start_stride, float *_Nonnull c, size_t c_stride)
+
+typedef MMD_PRODUCT((*mmd_product));
+
+/// Whether this processor has the AVX-512 registers that the kernels here are written for, and their bf16 products.
+bool mmd_has_avx512(void);
 bool mmd_has_bf16(void);
-/// C[m,n] = scale · A[m,k] · op(B)[k,n] (+ C where it adds) for bf16 A and B, with f32 sums, on the calling thread
-/// alone; only where mmd_has_bf16. Numbers below 2⁻¹²⁶ count as zero. A row of C depends on that row of A alone.
-void mmd_product_bf16(bool transpose_b, size_t m, size_t n, size_t k, float scale, const uint16_t *_Nonnull a,
-                      size_t a_stride, const uint16_t *_Nonnull b, size_t b_stride, bool adds, float *_Nonnull c,
-                      size_t c_stride);
-/// The same by OpenBLAS on panels widened to f32, on any processor; sums may round differently.
-void mmd_product_bf16_widened(bool transpose_b, size_t m, size_t n, size_t k, float scale, const uint16_t *_Nonnull a,
-                              size_t a_stride, const uint16_t *_Nonnull b, size_t b_stride, bool adds,
-                              float *_Nonnull c, size_t c_stride, float *_Nonnull scratch);
-/// How many floats its scratch holds.
-size_t mmd_product_bf16_widened_scratch(size_t m, size_t n, size_t k);
+/// Only where mmd_has_avx512, and for bf16 terms only where mmd_has_bf16.
+MMD_PRODUCT(mmd_product_avx512);
+/// The same where there are no bf16 products: panels are widened to f32. Sums may round differently.
+MMD_PRODUCT(mmd_product_avx512_widened);
+/// By OpenBLAS, bf16 panels widened to f32; only after mmd_blas_load.
+MMD_PRODUCT(mmd_product_openblas);
 
+/// Lets a core rest for a moment while its thread watches memory.
+static inline void mmd_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 /// How many cores the launcher and the system let this process run on.
 int mmd_allowed_cores(void);
 
@@ -64,22 +85,29 @@ void mmd_activate(int kind, const float *_Nonnull x, float *_Nonnull y, size_t c
 /// dx = dy · f′(x)
 void mmd_activate_backward(int kind, const float *_Nonnull x, const float *_Nonnull dy, float *_Nonnull dx,
                            size_t count);
-/// y = f(gate) · up
-void mmd_gate(int kind, const float *_Nonnull gate, const float *_Nonnull up, float *_Nonnull y, size_t count);
-void mmd_gate_backward(int kind, const float *_Nonnull gate, const float *_Nonnull up, const float *_Nonnull dy,
-                       float *_Nonnull dgate, float *_Nonnull dup, size_t count);
+/// y = f(gate) · up, as f32 or as bf16, whichever is given.
+void mmd_gate(int kind, const float *_Nonnull gate, const float *_Nonnull up, float *_Nullable y,
+              uint16_t *_Nullable half_y, size_t count);
+/// The gradients of gate and up, as bf16 where given, else in their own places.
+void mmd_gate_backward(int kind, float *_Nonnull gate, float *_Nonnull up, const float *_Nonnull dy,
+                       uint16_t *_Nullable half_gate, uint16_t *_Nullable half_up, size_t count);
+/// y[width, rows] = x[rows, width]ᵀ, as f32 or as bf16, whichever is given.
+void mmd_transpose(const float *_Nonnull x, size_t stride, size_t rows, size_t width, float *_Nullable y,
+                   uint16_t *_Nullable half_y, size_t y_stride);
 
 /// y = x · keep / (1 − rate), where keep is drawn for (key, first + i) by a counter-based generator.
 void mmd_dropout(const float *_Nonnull x, float *_Nonnull y, size_t count, float rate, uint64_t key, uint64_t first);
+void mmd_dropout_bf16(const uint16_t *_Nonnull x, uint16_t *_Nonnull y, size_t count, float rate, uint64_t key,
+                      uint64_t first);
 
 // --- norms ------------------------------------------------------------------------------------
 
-/// y = x / rms(x) · weight; keeps 1/rms of every row for the backward pass.
-void mmd_rms_norm(const float *_Nonnull x, const float *_Nonnull weight, float epsilon, float *_Nonnull y,
-                  float *_Nonnull inverse_rms, size_t rows, size_t width);
-/// dx, and, where dweight is given, dweight += Σ rows dy · x / rms.
+/// y = x / rms(x) · weight, as f32 or as bf16, whichever is given; keeps 1/rms of every row for the backward pass.
+void mmd_rms_norm(const float *_Nonnull x, const float *_Nonnull weight, float epsilon, float *_Nullable y,
+                  uint16_t *_Nullable half_y, float *_Nonnull inverse_rms, size_t rows, size_t width);
+/// dx (+ residual where given), and, where dweight is given, dweight += Σ rows dy · x / rms.
 void mmd_rms_norm_backward(const float *_Nonnull x, const float *_Nonnull weight, const float *_Nonnull inverse_rms,
-                           const float *_Nonnull dy, float *_Nullable dx, float *_Nullable dweight, size_t rows,
+                           const float *_Nonnull dy, const float *_Nullable residual, float *_Nullable dx, float *_Nullable dweight, size_t rows,
                            size_t width);
 void mmd_layer_norm(const float *_Nonnull x, const float *_Nonnull weight, const float *_Nonnull bias, float epsilon,
                     float *_Nonnull y, float *_Nonnull mean, float *_Nonnull inverse_deviation, size_t rows,
@@ -90,9 +118,9 @@ void mmd_layer_norm_backward(const float *_Nonnull x, const float *_Nonnull weig
 
 // --- attention --------------------------------------------------------------------------------
 
-/// Rotates the halves of every head: y = x·cos + (direction)·rotated(x)·sin at each row's position.
+/// Rotates the halves of every head in place: x = x·cos + (direction)·rotated(x)·sin at each row's position.
 /// cosines and sines are [positions, head_width / 2]; direction −1 gives the pullback.
-void mmd_rotary(const float *_Nonnull x, float *_Nonnull y, size_t rows, size_t heads, size_t head_width,
+void mmd_rotary(float *_Nonnull x, size_t rows, size_t heads, size_t head_width,
                 const int32_t *_Nonnull positions, const float *_Nonnull cosines, const float *_Nonnull sines,
                 float direction);
 
@@ -101,12 +129,12 @@ void mmd_rotary(const float *_Nonnull x, float *_Nonnull y, size_t rows, size_t 
 /// Query row i sees keys [0, visible_first + i·visible_step) — all of them when visible_step is 0.
 /// With dropout_rate > 0 attention weights are dropped, drawn for (dropout_key + i·2³², key index).
 /// scratch holds rows·keys floats. o = softmax(scale · q kᵀ) v, log_sum[i] its log-normaliser.
-void mmd_attention(const float *_Nonnull q, size_t q_stride, const float *_Nonnull k, const float *_Nonnull v,
+void mmd_attention(mmd_product _Nonnull product, const float *_Nonnull q, size_t q_stride, const float *_Nonnull k, const float *_Nonnull v,
                    size_t kv_stride, float *_Nonnull o, size_t o_stride, float *_Nonnull log_sum,
                    size_t log_sum_stride, size_t rows, size_t keys, size_t visible_first, size_t visible_step,
                    size_t head_width, float scale, float dropout_rate, uint64_t dropout_key, float *_Nonnull scratch);
 /// Its pullback: writes dq, adds to dk and dv. scratch holds 2·rows·keys floats.
-void mmd_attention_backward(const float *_Nonnull q, size_t q_stride, const float *_Nonnull k,
+void mmd_attention_backward(mmd_product _Nonnull product, const float *_Nonnull q, size_t q_stride, const float *_Nonnull k,
                             const float *_Nonnull v, size_t kv_stride, const float *_Nonnull o, size_t o_stride,
                             const float *_Nonnull log_sum, size_t log_sum_stride, const float *_Nonnull d_o,
                             float *_Nonnull dq, float *_Nonnull dk, float *_Nonnull dv, size_t rows, size_t keys,

@@ -8,11 +8,17 @@ extension Context {
   }
 
   /// y = f(gate) · up, the gated unit of Llama's feed-forward layer (Shazeer 2020, arXiv:2002.05202).
-  public func gated(_ kind: Activation, gate: Tensor, up: Tensor) -> Tensor {
+  ///
+  /// The backward pass may overwrite gate and up: nothing else may need them then.
+  ///
+  /// - Parameters: `type` of the result, as the next product takes it, and of the gradients, as the products before do.
+  public func gated(
+    _ kind: Activation, gate: Tensor, up: Tensor, as type: DType = .float32, gradientsAs gradientType: DType = .float32
+  ) -> Tensor {
     let backend = backend
-    let y = backend.gate(kind, gate, up)
+    let y = backend.gate(kind, gate, up, as: type)
     record("gated", inputs: [gate, up], output: y) { dy in
-      let gradients = backend.gateBackward(kind, gate, up, dy)
+      let gradients = backend.gateBackward(kind, gate, up, dy, as: gradientType)
       return [gradients.gate, gradients.up]
     }
     return y

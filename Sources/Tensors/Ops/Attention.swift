@@ -22,13 +22,17 @@ extension Context {
 
   /// Rotary positions on every head (Su et al. 2021, arXiv:2104.09864), halves paired as Llama pairs them.
   ///
+  /// The numbers of x are turned where they lie: nothing else may need them as they were.
+  ///
   /// - Parameters: x [T, heads·headWidth], positions [T], cosines and sines [positions, headWidth / 2].
   public func rotary(_ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor) -> Tensor {
     let backend = backend
-    let y = backend.rotary(
-      x, heads: heads, positions: positions, cosines: cosines, sines: sines, inverse: false)
+    backend.rotary(x, heads: heads, positions: positions, cosines: cosines, sines: sines, inverse: false)
+    let y = x.reshaped(x.shape)
     record("rotary", inputs: [x], output: y) { dy in
-      [backend.rotary(dy, heads: heads, positions: positions, cosines: cosines, sines: sines, inverse: true)]
+      let dx = backend.scale(dy, by: 1)
+      backend.rotary(dx, heads: heads, positions: positions, cosines: cosines, sines: sines, inverse: true)
+      return [dx]
     }
     return y
   }

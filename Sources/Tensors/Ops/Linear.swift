@@ -25,67 +25,186 @@ public struct LowRank {
   }
 }
 
+/// A linear map x ↦ x Wᵀ + b, with a low-rank update + scale · (dropout(x) Aᵀ) Bᵀ where there is one.
+public struct Projection {
+  /// [out, in] or [in, out], see `layout`
+  public let weight: Tensor
+  /// [out]
+  public let bias: Tensor?
+  public let layout: WeightLayout
+  public let update: LowRank?
+
+  public init(_ weight: Tensor, bias: Tensor? = nil, layout: WeightLayout = .outputsFirst, update: LowRank? = nil) {
+    self.weight = weight
+    self.bias = bias
+    self.layout = layout
+    self.update = update
+  }
+
+  fileprivate var inputs: [Tensor] {
+    [weight] + (bias.map { [$0] } ?? []) + (update.map { [$0.down, $0.up] } ?? [])
+  }
+  /// As the second factor of x · Wᵀ.
+  fileprivate var forward: Factor { Factor(weight, transposed: layout == .outputsFirst) }
+  /// As the second factor of dy · W.
+  fileprivate var backward: Factor { Factor(weight, transposed: layout == .inputsFirst) }
+}
+
 extension Context {
-  /// y = x Wᵀ + b, and with a low-rank update + scale · (dropout(x) Aᵀ) Bᵀ.
+  /// x Wᵀ + b, see `Projection`: [T, in] → [T, out].
   ///
-  /// - Parameters: x [T, in], weight [out, in] (or [in, out], see `layout`), bias [out].
-  /// - Returns: [T, out]
-  public func linear(
-    _ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, layout: WeightLayout = .outputsFirst, update: LowRank? = nil
-  ) -> Tensor {
+  /// - Parameter residual: [T, out], added where given.
+  public func linear(_ x: Tensor, _ projection: Projection, addingTo residual: Tensor? = nil) -> Tensor {
+    guard let residual else { return linear(x, [projection], residual: nil)[0] }
+    // A product starts from one thing: a bias or the residual.
+    guard projection.bias == nil else { return add(residual, linear(x, [projection], residual: nil)[0]) }
+    return linear(x, [projection], residual: residual)[0]
+  }
+
+  /// Several linear maps of the same x, [T, in] → [T, out] each: one rounding of x, one product for all the small
+  /// matrices A, one gradient of x.
+  public func linear(_ x: Tensor, _ projections: [Projection]) -> [Tensor] {
+    linear(x, projections, residual: nil)
+  }
+
+  private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
     let backend = backend
-    let isTransposed = layout == .outputsFirst
-    var y = backend.product(x, transposed: false, weight, transposed: isTransposed, scale: 1, addingTo: nil)
-    if let bias { y = backend.addBias(y, bias) }
-    guard let update else {
-      let wants = (x: tracks(x), weight: tracks(weight), bias: bias.map(tracks) ?? false)
-      record("linear", inputs: [x, weight] + (bias.map { [$0] } ?? []), output: y) { dy in
-        let dx =
-          wants.x
-          ? backend.product(dy, transposed: false, weight, transposed: !isTransposed, scale: 1, addingTo: nil) : nil
-        let dWeight = wants.weight ? weightGradient(backend, x, dy, layout) : nil
-        return [dx, dWeight, wants.bias ? backend.columnSum(dy) : nil]
-      }
-      return y
+    // What frozen bf16 weights are multiplied by is rounded once for all of them.
+    let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
+    let input = backend.cast(x, to: type)
+    let updates = LowRankUpdates.of(projections, input, backend)
+    let outputs = projections.enumerated().map { index, projection in
+      backend.product(
+        [ProductTerm(Factor(input), projection.forward)] + updates.compactMap { $0.term(of: index) },
+        start: projection.bias.map { .row($0) } ?? residual.map { .rows($0) } ?? .zero)
     }
 
-    let seen = update.dropout.map { backend.dropout(x, $0) } ?? x
-    let low = backend.product(seen, transposed: false, update.down, transposed: true, scale: 1, addingTo: nil)
-    y = backend.product(low, transposed: false, update.up, transposed: true, scale: update.scale, addingTo: y)
-    let wants = (
-      x: tracks(x), weight: tracks(weight), bias: bias.map(tracks) ?? false, update: tracks(update.down)
-    )
-    record("linear+lora", inputs: [x, weight, update.down, update.up] + (bias.map { [$0] } ?? []), output: y) { dy in
-      let dLow = backend.product(
-        dy, transposed: false, update.up, transposed: false, scale: update.scale, addingTo: nil)
-      let dUp =
-        wants.update
-        ? backend.product(dy, transposed: true, low, transposed: false, scale: update.scale, addingTo: nil) : nil
-      let dDown =
-        wants.update
-        ? backend.product(dLow, transposed: true, seen, transposed: false, scale: 1, addingTo: nil) : nil
-      var dx: Tensor?
-      if wants.x {
-        let direct = backend.product(
-          dy, transposed: false, weight, transposed: !isTransposed, scale: 1, addingTo: nil)
+    let wantsInput = tracks(x)
+    let wants = projections.map { (weight: tracks($0.weight), bias: $0.bias.map(tracks) ?? false) }
+    let inputs = [x] + projections.flatMap(\.inputs) + (residual.map { [$0] } ?? [])
+    record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil] gradients in
+      let rounded = gradients.map { $0.map { backend.cast($0, to: type) } }
+      var found: [Int: LowRankUpdates.Gradients] = [:]
+      var terms = zip(rounded, projections).compactMap { dy, projection in
+        dy.map { ProductTerm(Factor($0), projection.backward) }
+      }
+      var masked: [Tensor] = []
+      for update in updates {
+        let (own, through) = update.pullback(rounded, backend)
+        found.merge(own) { $1 }
+        guard wantsInput, let through else { continue }
+        let term = ProductTerm(Factor(through), Factor(update.down))
         if let dropout = update.dropout {
-          let through = backend.product(
-            dLow, transposed: false, update.down, transposed: false, scale: 1, addingTo: nil)
-          dx = backend.add(direct, backend.dropout(through, dropout))
+          masked.append(backend.dropout(backend.product([term]), dropout))
         } else {
-          dx = backend.product(dLow, transposed: false, update.down, transposed: false, scale: 1, addingTo: direct)
+          terms.append(term)
         }
       }
-      let dWeight = wants.weight ? weightGradient(backend, x, dy, layout) : nil
-      return [dx, dWeight, dDown, dUp, wants.bias ? backend.columnSum(dy) : nil]
+      let dx = wantsInput ? masked.reduce(backend.product(terms), backend.add) : nil
+      return [dx]
+        + projections.indices.flatMap { index -> [Tensor?] in
+          let (projection, dy) = (projections[index], gradients[index])
+          let dWeight = wants[index].weight ? dy.map { weightGradient(backend, input, $0, projection.layout) } : nil
+          let dBias = wants[index].bias ? dy.map(backend.columnSum) : nil
+          return [dWeight] + (projection.bias == nil ? [] : [dBias])
+            + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up])
+        } + (isResidual ? [gradients[0]] : [])
     }
-    return y
+    return outputs
+  }
+}
+
+/// The low-rank updates of projections that see the same x and share a scale, computed as one.
+private struct LowRankUpdates {
+  typealias Gradients = (down: Tensor, up: Tensor)
+
+  /// Which projections, and their columns of `low`.
+  let members: [(index: Int, update: LowRank, columns: Range<Int>)]
+  let scale: Float
+  let dropout: Dropout?
+  /// Their matrices A, one below the other: [Σ rank, in].
+  let down: Tensor
+  /// scale · dropout(x) Aᵀ: [T, Σ rank]
+  let low: Tensor
+  private let input: Tensor
+
+  /// Updates without dropout are joined; with it, each sees inputs of its own.
+  static func of(_ projections: [Projection], _ input: Tensor, _ backend: any Backend) -> [LowRankUpdates] {
+    var joined: [Float: [(Int, LowRank)]] = [:]
+    var groups: [[(Int, LowRank)]] = []
+    for (index, projection) in projections.enumerated() {
+      guard let update = projection.update else { continue }
+      if update.dropout == nil {
+        joined[update.scale, default: []].append((index, update))
+      } else {
+        groups.append([(index, update)])
+      }
+    }
+    groups += joined.sorted { $0.key < $1.key }.map(\.value)
+    return groups.map { LowRankUpdates($0, input, backend) }
+  }
+
+  private init(_ updates: [(index: Int, update: LowRank)], _ input: Tensor, _ backend: any Backend) {
+    var first = 0
+    members = updates.map { index, update in
+      defer { first += update.down.rows }
+      return (index, update, first..<first + update.down.rows)
+    }
+    (scale, dropout) = (updates[0].update.scale, updates[0].update.dropout)
+    down = updates.count == 1 ? updates[0].update.down : backend.joinRows(updates.map(\.update.down))
+    self.input = input
+    let seen = dropout.map { backend.dropout(input, $0) } ?? input
+    let product = backend.product(Factor(seen), Factor(down, transposed: true), scale: scale)
+    low = backend.cast(product, to: input.dtype)
+  }
+
+  /// What it adds to the output of a projection, if it is one of its members.
+  func term(of index: Int) -> ProductTerm? {
+    members.first { $0.index == index }.map {
+      ProductTerm(Factor(low, columns: $0.columns), Factor($0.update.up, transposed: true))
+    }
+  }
+
+  /// - Parameter gradients: of the outputs, as products take them.
+  /// - Returns: the gradients of A and B by projection, and d low, from which that of x follows.
+  func pullback(_ gradients: [Tensor?], _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
+    let present = members.filter { gradients[$0.index] != nil }
+    guard !present.isEmpty else { return ([:], nil) }
+    let dLow = present.count == members.count ? backend.empty(low.shape, .float32) : backend.zeros(low.shape)
+    let seen = dropout.map { backend.dropout(input, $0) } ?? input
+    let gradientOfB = gradientOfB(backend)
+    var ups: [Int: Tensor] = [:]
+    for (index, update, columns) in present {
+      guard let dy = gradients[index] else { continue }
+      backend.product(Factor(dy), Factor(update.up), scale: scale, into: Factor(dLow, columns: columns))
+      ups[index] = gradientOfB(dy, columns)
+    }
+    let dDown =
+      input.dtype == .bfloat16
+      ? backend.product(Factor(backend.transposed(dLow, as: .bfloat16)), Factor(seen))
+      : backend.product(Factor(dLow, transposed: true), Factor(seen))
+    var own: [Int: Gradients] = [:]
+    for member in present {
+      if let up = ups[member.index] { own[member.index] = (dDown.slice(member.columns), up) }
+    }
+    return (own, input.dtype == .bfloat16 ? backend.cast(dLow, to: .bfloat16) : dLow)
+  }
+
+  /// dy ↦ dyᵀ · low. A first factor in bf16 cannot be transposed, so there it is (lowᵀ · dy)ᵀ.
+  private func gradientOfB(_ backend: any Backend) -> (_ dy: Tensor, _ columns: Range<Int>) -> Tensor {
+    guard input.dtype == .bfloat16 else {
+      return { dy, columns in backend.product(Factor(dy, transposed: true), Factor(low, columns: columns)) }
+    }
+    let lowTransposed = backend.transposed(low, as: .bfloat16)
+    return { dy, columns in
+      backend.transposed(backend.product(Factor(lowTransposed.slice(columns)), Factor(dy)), as: .float32)
+    }
   }
 }
 
 private func weightGradient(_ backend: any Backend, _ x: Tensor, _ dy: Tensor, _ layout: WeightLayout) -> Tensor {
   switch layout {
-  case .outputsFirst: backend.product(dy, transposed: true, x, transposed: false, scale: 1, addingTo: nil)
-  case .inputsFirst: backend.product(x, transposed: true, dy, transposed: false, scale: 1, addingTo: nil)
+  case .outputsFirst: backend.product(Factor(dy, transposed: true), Factor(x))
+  case .inputsFirst: backend.product(Factor(x, transposed: true), Factor(dy))
   }
 }

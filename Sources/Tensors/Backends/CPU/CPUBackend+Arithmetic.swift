@@ -4,7 +4,8 @@ import Kernels
 extension CPUBackend {
   /// The kernels of products, and the features of the processor that all other kernels are chosen by.
   public var arithmetic: String {
-    "CPU, OpenBLAS \(String(cString: mmd_blas_core())), bf16 \(bf16Products.rawValue), " + CPUBackend.processor
+    let core = products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : ""
+    return "CPU, products \(products.rawValue)\(core), \(CPUBackend.processor)"
   }
 
   /// The lines of `/proc/cpuinfo` that name the kind of the first processor and what it can do.

@@ -8,17 +8,16 @@ extension CPUBackend {
 
   public func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
-  ) -> Tensor {
+  ) {
     precondition(x.width % (2 * heads) == 0, "rotary: \(x.shape) in \(heads) heads")
     precondition(positions.count == x.rows, "rotary: \(x.shape) with \(positions.count) positions")
-    let (y, headWidth) = (floats(x.shape), x.width / heads)
+    let headWidth = x.width / heads
     workers.runs(of: x.rows, size: rowsPerPiece(x.width)) { rows in
       let from = rows.lowerBound * x.width
       mmd_rotary(
-        x.floats + from, y.floats + from, rows.count, heads, headWidth, positions.integers + rows.lowerBound,
+        x.floats + from, rows.count, heads, headWidth, positions.integers + rows.lowerBound,
         cosines.floats, sines.floats, inverse ? -1 : 1)
     }
-    return y
   }
 
   private struct Tile {
@@ -56,7 +55,7 @@ extension CPUBackend {
       let seen = visibility(mask, queries: queries.count, keys: keys.count, first: tile.first)
       let scratch = pool.storage(tile.rows * keys.count * 4)
       mmd_attention(
-        q.floats + row * q.width + tile.head * width, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width,
+        products.kernel, q.floats + row * q.width + tile.head * width, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width,
         y.floats + row * q.width + tile.head * width, q.width, logSum.floats + row * shape.heads + tile.head,
         shape.heads, tile.rows, keys.count, seen.first, seen.step, width, scale,
         dropout?.rate ?? 0, rowKey(dropout, head: tile.head, row: row),
@@ -82,7 +81,7 @@ extension CPUBackend {
           let offset = (queries.lowerBound + first) * q.width + head * width
           let seen = visibility(mask, queries: queries.count, keys: keys.count, first: first)
           mmd_attention_backward(
-            q.floats + offset, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width, y.floats + offset,
+            products.kernel, q.floats + offset, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width, y.floats + offset,
             q.width, logSum.floats + (queries.lowerBound + first) * shape.heads + head, shape.heads,
             dy.floats + offset, dq.floats + offset, dk.floats + keyOffset, dv.floats + keyOffset,
             min(tileRows, queries.count - first), keys.count, seen.first, seen.step, width, scale,

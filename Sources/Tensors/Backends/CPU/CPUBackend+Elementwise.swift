@@ -18,16 +18,8 @@ extension CPUBackend {
     elementwise(x) { y, from, count in mmd_scale(x.floats + from, factor, y.floats + from, count) }
   }
 
-  public func addBias(_ x: Tensor, _ bias: Tensor) -> Tensor {
-    precondition(bias.count == x.width, "addBias: \(x.shape) + \(bias.shape)")
-    let bias = cast(bias, to: .float32)
-    workers.runs(of: x.rows, size: rowsPerPiece(x.width)) { rows in
-      mmd_add_bias(x.floats + rows.lowerBound * x.width, bias.floats, rows.count, x.width)
-    }
-    return x
-  }
-
   public func columnSum(_ x: Tensor) -> Tensor {
+    let x = cast(x, to: .float32)
     let size = max(64, rowsPerPiece(x.width))
     let pieces = (x.rows + size - 1) / size
     let partial = floats([max(pieces, 1), x.width])
@@ -56,28 +48,50 @@ extension CPUBackend {
     }
   }
 
-  public func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor) -> Tensor {
+  public func gate(_ kind: Activation, _ gate: Tensor, _ up: Tensor, as type: DType) -> Tensor {
     precondition(gate.shape == up.shape, "gate: \(gate.shape) · \(up.shape)")
-    return elementwise(gate) { y, from, count in
-      mmd_gate(kind.rawValue, gate.floats + from, up.floats + from, y.floats + from, count)
+    let y = Output(empty(gate.shape, type))
+    workers.runs(of: gate.count, size: elementsPerPiece) { run in
+      let from = run.lowerBound
+      mmd_gate(kind.rawValue, gate.floats + from, up.floats + from, y.floats(from), y.halves(from), run.count)
     }
+    return y.tensor
   }
 
   public func gateBackward(
-    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor
+    _ kind: Activation, _ gate: Tensor, _ up: Tensor, _ dy: Tensor, as type: DType
   ) -> (gate: Tensor, up: Tensor) {
-    let dup = floats(up.shape)
-    let dgate = elementwise(gate) { dgate, from, count in
+    let isHalf = type == .bfloat16
+    let (dgate, dup) = isHalf ? (empty(gate.shape, type), empty(up.shape, type)) : (gate, up)
+    workers.runs(of: gate.count, size: elementsPerPiece) { run in
+      let from = run.lowerBound
       mmd_gate_backward(
-        kind.rawValue, gate.floats + from, up.floats + from, dy.floats + from, dgate.floats + from, dup.floats + from,
-        count)
+        kind.rawValue, gate.floats + from, up.floats + from, dy.floats + from, isHalf ? dgate.halves + from : nil,
+        isHalf ? dup.halves + from : nil, run.count)
     }
     return (dgate, dup)
   }
 
-  public func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor {
-    elementwise(x) { y, from, count in
-      mmd_dropout(x.floats + from, y.floats + from, count, dropout.rate, dropout.key, UInt64(from))
+  public func transposed(_ x: Tensor, as type: DType) -> Tensor {
+    let (rows, width) = (x.rows, x.width)
+    let (x, y) = (cast(x, to: .float32), Output(empty([width, rows], type)))
+    workers.runs(of: rows, size: max(16, rowsPerPiece(width) / 16 * 16)) { run in
+      let from = run.lowerBound
+      mmd_transpose(x.floats + from * width, width, run.count, width, y.floats(from), y.halves(from), rows)
     }
+    return y.tensor
+  }
+
+  public func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor {
+    let y = empty(x.shape, x.dtype)
+    workers.runs(of: x.count, size: elementsPerPiece) { run in
+      let (from, count) = (run.lowerBound, run.count)
+      if x.dtype == .bfloat16 {
+        mmd_dropout_bf16(x.halves + from, y.halves + from, count, dropout.rate, dropout.key, UInt64(from))
+      } else {
+        mmd_dropout(x.floats + from, y.floats + from, count, dropout.rate, dropout.key, UInt64(from))
+      }
+    }
+    return y
   }
 }

@@ -2,19 +2,23 @@ import Foundation
 import Kernels
 
 extension CPUBackend {
-  public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float) -> (y: Tensor, inverse: Tensor) {
+  public func rmsNorm(
+    _ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType
+  ) -> (y: Tensor, inverse: Tensor) {
     precondition(weight.count == x.width, "rmsNorm: \(x.shape) by \(weight.shape)")
-    let (y, inverse, weight, width) = (floats(x.shape), floats([x.rows]), cast(weight, to: .float32), x.width)
+    let (inverse, weight, width) = (floats([x.rows]), cast(weight, to: .float32), x.width)
+    let y = Output(empty(x.shape, type))
     workers.runs(of: x.rows, size: rowsPerPiece(width)) { rows in
       let from = rows.lowerBound * width
       mmd_rms_norm(
-        x.floats + from, weight.floats, epsilon, y.floats + from, inverse.floats + rows.lowerBound, rows.count, width)
+        x.floats + from, weight.floats, epsilon, y.floats(from), y.halves(from), inverse.floats + rows.lowerBound,
+        rows.count, width)
     }
-    return (y, inverse)
+    return (y.tensor, inverse)
   }
 
   public func rmsNormBackward(
-    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, wants: NormGradients
+    _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addingTo residual: Tensor?, wants: NormGradients
   ) -> (x: Tensor?, weight: Tensor?) {
     let (weight, width) = (cast(weight, to: .float32), x.width)
     let dx = wants.input ? floats(x.shape) : nil
@@ -23,7 +27,7 @@ extension CPUBackend {
       let from = rows.lowerBound * width
       mmd_rms_norm_backward(
         x.floats + from, weight.floats, inverse.floats + rows.lowerBound, dy.floats + from,
-        dx.map { $0.floats + from }, partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
+        residual.map { UnsafePointer($0.floats + from) }, dx.map { $0.floats + from }, partial.map { $0.floats + rows.lowerBound / rowsPerPiece(width) * width },
         rows.count, width)
     }
     return (dx, partial.map(summed))

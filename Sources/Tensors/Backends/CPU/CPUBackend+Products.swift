@@ -1,89 +1,147 @@
+import Foundation
+import Ground
 import Kernels
 
 extension CPUBackend {
-  public func product(
-    _ a: Tensor, transposed aTransposed: Bool, _ b: Tensor, transposed bTransposed: Bool, scale: Float,
-    addingTo accumulator: Tensor?
-  ) -> Tensor {
-    let (m, k) = aTransposed ? (a.width, a.rows) : (a.rows, a.width)
-    let (bk, n) = bTransposed ? (b.width, b.rows) : (b.rows, b.width)
-    precondition(k == bk, "product: \(a.shape)\(aTransposed ? "ᵀ" : "") × \(b.shape)\(bTransposed ? "ᵀ" : "")")
+  public func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor) {
+    let (m, n) = (target.rows, target.width)
     precondition(
-      accumulator.map { $0.rows == m && $0.width == n } ?? true, "product: added to \(accumulator?.shape ?? [])")
-    let y = accumulator ?? floats([m, n])
-    guard m > 0, n > 0 else { return y }
-    guard k > 0 else { return accumulator ?? zeros([m, n]) }
-    if b.dtype == .bfloat16, !aTransposed {
-      multiply(cast(a, to: .bfloat16), b, transposed: bTransposed, scale: scale, adds: accumulator != nil, into: y)
-      return y
-    }
-    let b = cast(b, to: .float32)
-    let tile = ProductTile(m: m, n: n, wanted: (384, 384), multiples: (16, 16))
+      !target.isTransposed && terms.allSatisfy { $0.a.rows == m && $0.b.width == n },
+      "product: \(terms.map { "[\($0.a.rows), \($0.b.width)]" }) → [\(m), \(n)]")
+    guard m > 0, n > 0 else { return }
+    let c = matrix(target)
+    let to = UnsafeMutablePointer(mutating: c.at.assumingMemoryBound(to: Float.self))
+    let from: (at: UnsafePointer<Float>, stride: Int)? =
+      switch start {
+      case .zero: nil
+      case .row(let row): (UnsafePointer(cast(row, to: .float32).floats), 0)
+      case .rows(let rows): (UnsafePointer(rows.floats), n)
+      case .target: (UnsafePointer(to), c.row_stride)
+      }
+    let prepared = terms.map(prepared)
+    let (kernel, tile) = (
+      products.kernel, ProductTile(m: m, n: n, threads: products == .openBLAS ? nil : workers.count)
+    )
     workers.run(tile.count) { piece in
       let (rows, columns) = tile[piece]
-      mmd_product(
-        aTransposed, bTransposed, Int32(rows.count), Int32(columns.count), Int32(k), scale,
-        a.floats + (aTransposed ? rows.lowerBound : rows.lowerBound * k), Int32(a.width),
-        b.floats + (bTransposed ? columns.lowerBound * k : columns.lowerBound), Int32(b.width),
-        accumulator == nil ? 0 : 1, y.floats + rows.lowerBound * n + columns.lowerBound, Int32(n))
+      withUnsafeTemporaryAllocation(of: mmd_term.self, capacity: prepared.count) { own in
+        for (index, term) in prepared.enumerated() {
+          own[index] = term.tile(down: rows.lowerBound, right: columns.lowerBound)
+        }
+        guard let first = own.baseAddress else { return }
+        kernel(
+          first, prepared.count, rows.count, columns.count, scale,
+          from.map { $0.at + rows.lowerBound * $0.stride + columns.lowerBound }, from?.stride ?? 0,
+          to + rows.lowerBound * c.row_stride + columns.lowerBound, c.row_stride)
+      }
+    }
+    withExtendedLifetime((prepared, start)) {}
+  }
+
+  /// A term whose factors have one type, and the tensors that hold them.
+  private struct PreparedTerm {
+    let term: mmd_term
+    let holders: (Tensor, Tensor)
+
+    func tile(down rows: Int, right columns: Int) -> mmd_term {
+      let size = term.is_half ? 2 : 4
+      var moved = term
+      moved.a.at += rows * term.a.row_stride * size
+      moved.b.at += columns * term.b.column_stride * size
+      return moved
+    }
+  }
+
+  private func prepared(_ term: ProductTerm) -> PreparedTerm {
+    let isHalf = [term.a, term.b].contains { $0.tensor.dtype == .bfloat16 } && !term.a.isTransposed
+    let (a, b) = (cast(term.a, to: isHalf ? .bfloat16 : .float32), cast(term.b, to: isHalf ? .bfloat16 : .float32))
+    return PreparedTerm(
+      term: mmd_term(a: matrix(a), b: matrix(b), k: a.width, is_half: isHalf), holders: (a.tensor, b.tensor))
+  }
+
+  private func cast(_ factor: Factor, to type: DType) -> Factor {
+    factor.tensor.dtype == type
+      ? factor : Factor(cast(factor.tensor, to: type), columns: factor.columns, transposed: factor.isTransposed)
+  }
+
+  private func matrix(_ factor: Factor) -> mmd_matrix {
+    let tensor = factor.tensor
+    let at = UnsafeRawPointer(tensor.bytes + factor.columns.lowerBound * tensor.dtype.size)
+    return factor.isTransposed
+      ? mmd_matrix(at: at, row_stride: 1, column_stride: tensor.width)
+      : mmd_matrix(at: at, row_stride: tensor.width, column_stride: 1)
+  }
+
+  public func joinRows(_ parts: [Tensor]) -> Tensor {
+    let y = empty([parts.reduce(0) { $0 + $1.rows }, parts[0].width], parts[0].dtype)
+    var row = 0
+    for part in parts {
+      precondition(part.width == y.width && part.dtype == y.dtype, "joinRows: \(parts.map(\.shape))")
+      memcpy(y.bytes + row * y.width * y.dtype.size, part.bytes, part.byteCount)
+      row += part.rows
     }
     return y
   }
-  /// y[m, n] = a[m, k] · op(b)[k, n] · scale (+ y) for bf16 a and b, with f32 sums.
-  ///
-  /// Activations are rounded to bf16 once for a product, so that every tile reads the same numbers; packing is
-  /// cheap, so tiles are smaller than those of f32 products and even small products are shared by threads.
-  private func multiply(_ a: Tensor, _ b: Tensor, transposed: Bool, scale: Float, adds: Bool, into y: Tensor) {
-    let (n, k) = (y.width, a.width)
-    let tile = ProductTile(m: y.rows, n: n, wanted: (192, 128), multiples: (6, 64))
-    workers.run(tile.count) { piece in
-      let (rows, columns) = tile[piece]
-      let (x, to) = (a.halves + rows.lowerBound * k, y.floats + rows.lowerBound * n + columns.lowerBound)
-      let weights = b.halves + columns.lowerBound * (transposed ? k : 1)
-      switch bf16Products {
-      case .native:
-        mmd_product_bf16(
-          transposed, rows.count, columns.count, k, scale, x, k, weights, b.width, adds, to, n)
-      case .widened:
-        let scratch = pool.storage(mmd_product_bf16_widened_scratch(rows.count, columns.count, k) * 4)
-        mmd_product_bf16_widened(
-          transposed, rows.count, columns.count, k, scale, x, k, weights, b.width, adds, to, n,
-          scratch.address.assumingMemoryBound(to: Float.self))
+}
+
+/// What multiplies on a processor.
+public enum ProductKernels: String, Sendable, CaseIterable {
+  /// The program's own kernels, bf16 by the processor's instruction.
+  case avx512BF16 = "AVX-512, bf16 by AVX512-BF16"
+  /// The program's own kernels, bf16 widened to f32.
+  case avx512 = "AVX-512, bf16 widened to f32"
+  /// OpenBLAS, bf16 widened to f32.
+  case openBLAS = "OpenBLAS, bf16 widened to f32"
+
+  /// Those that this processor can run, the fastest first.
+  public static var available: [ProductKernels] {
+    allCases.filter {
+      switch $0 {
+      case .avx512BF16: mmd_has_bf16()
+      case .avx512: mmd_has_avx512()
+      case .openBLAS: true
       }
+    }
+  }
+
+  /// The fastest one, or the one that the environment asks for.
+  static func chosen(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> ProductKernels {
+    guard let name = environment["MMDIST_PRODUCTS"], !name.isEmpty else { return available[0] }
+    guard let kernels = available.first(where: { "\($0)" == name }) else {
+      throw Fault(
+        .badConfiguration, "'\(name)' is not what this processor can multiply with", at: "MMDIST_PRODUCTS",
+        "choose one of \(available.map { "\($0)" }.joined(separator: ", "))")
+    }
+    return kernels
+  }
+
+  var kernel: mmd_product {
+    switch self {
+    case .avx512BF16: mmd_product_avx512
+    case .avx512: mmd_product_avx512_widened
+    case .openBLAS: mmd_product_openblas
     }
   }
 }
 
-/// How products with bf16 weights are computed; both round inputs to bf16 and sum in f32.
-public enum BF16Products: String, Sendable, CaseIterable {
-  /// By the processor's own bf16 instruction.
-  case native = "AVX512-BF16"
-  /// By f32 products of weights that are widened tile by tile.
-  case widened = "widened to f32"
-
-  /// The faster one of those that this processor can do.
-  public static var best: BF16Products { mmd_has_bf16() ? .native : .widened }
-}
-
-/// How a product's output [m, n] is cut into tiles: a function of its shape alone.
+/// How a product's output [m, n] is cut into tiles.
 ///
-/// Tiles are as large as the caches like (packing costs less the larger they are), yet there are enough of
-/// them for several threads to share.
+/// The kernels bring a strip of columns into panels once for all rows of a tile, and read those rows again for each
+/// strip: a tile is as many rows as stay in the second cache and as few columns as pay for reading them.
 struct ProductTile {
   let m, n, rowSize, columnSize: Int
 
-  /// - Parameters: the sides that are `wanted`, and what they are `multiples` of, as the kernel's registers are.
-  init(m: Int, n: Int, wanted: (rows: Int, columns: Int), multiples: (rows: Int, columns: Int)) {
+  /// - Parameter threads: how many share the tiles; nil where sums depend on how they are cut.
+  init(m: Int, n: Int, threads: Int?) {
     self.m = m
     self.n = n
-    rowSize = ProductTile.side(m, wanted: wanted.rows, multiple: multiples.rows)
-    columnSize = ProductTile.side(n, wanted: wanted.columns, multiple: multiples.columns)
-  }
-
-  /// The side that cuts `total` into equal parts of about `wanted`.
-  private static func side(_ total: Int, wanted: Int, multiple: Int) -> Int {
-    let parts = max(1, (total + wanted / 2) / wanted)
-    return ((total + parts - 1) / parts + multiple - 1) / multiple * multiple
+    columnSize = n <= 256 ? 64 : 128
+    var parts = max(1, (m + 132) / 264)
+    let strips = (n + columnSize - 1) / columnSize
+    while let threads, parts * strips < 4 * threads, m / (parts + 1) >= 48 { parts += 1 }
+    rowSize = ((m + parts - 1) / parts + 11) / 12 * 12
   }
 
   private var across: Int { (n + columnSize - 1) / columnSize }

@@ -17,19 +17,21 @@ extension CPUBackend {
     for first in stride(from: 0, to: rows, by: blockRows) {
       let block = first..<min(rows, first + blockRows)
       let x = hidden.slice(block)
-      let logits = product(x, transposed: false, head, transposed: true, scale: 1, addingTo: nil)
+      let logits = product(x, head, transposed: true)
       let wanted = wants.hidden || wants.head
       workers.run(block.count) { row in
         mmd_cross_entropy(
           logits.floats + row * classes, targets.integers + first + row, nll.floats + first + row, 1, classes, wanted)
       }
       if let dHidden {
-        let rowsOut = dHidden.slice(block)
-        let d = product(logits, transposed: false, head, transposed: false, scale: 1, addingTo: nil)
-        withBytes(of: d) { overwrite(rowsOut, with: $0) }
+        product(Factor(logits), Factor(head), into: Factor(dHidden.slice(block)))
       }
       if wants.head {
-        dHead = product(logits, transposed: true, x, transposed: false, scale: 1, addingTo: dHead)
+        let isFirst = dHead == nil
+        let sum = dHead ?? floats(head.shape)
+        product(
+          Factor(logits, transposed: true), Factor(x), start: isFirst ? .zero : .target, into: Factor(sum))
+        dHead = sum
       }
     }
     return (nll, dHidden, wants.head ? dHead ?? zeros(head.shape) : nil)

@@ -6,16 +6,17 @@ import Kernels
 public final class CPUBackend: Backend {
   let workers: Workers
   let pool = MemoryPool()
-  let bf16Products: BF16Products
+  let products: ProductKernels
 
   /// - Parameters:
   ///   - threads: how many threads compute; results do not depend on it.
-  ///   - bf16Products: how bf16 weights are multiplied; results depend on it by the rounding of sums.
-  /// - Throws: `Fault(.missingInput)` when OpenBLAS is not installed.
-  public init(threads: Int, bf16Products: BF16Products = .best) throws {
-    precondition(bf16Products != .native || mmd_has_bf16(), "this processor has no bf16 instructions")
-    self.bf16Products = bf16Products
-    if let problem = mmd_blas_load() {
+  ///   - products: what multiplies; results depend on it by the rounding of sums. Nil: the fastest, or what
+  ///     `MMDIST_PRODUCTS` names (avx512BF16, avx512, openBLAS).
+  /// - Throws: `Fault(.missingInput)` when OpenBLAS is needed and not installed.
+  public init(threads: Int, products: ProductKernels? = nil) throws {
+    self.products = try products ?? ProductKernels.chosen()
+    precondition(ProductKernels.available.contains(self.products), "this processor has no \(self.products.rawValue)")
+    if self.products == .openBLAS, let problem = mmd_blas_load() {
       throw Fault(
         .missingInput, "OpenBLAS cannot be loaded: \(String(cString: problem))", at: "libopenblas.so.0",
         "install libopenblas0-pthread")
@@ -24,8 +25,8 @@ public final class CPUBackend: Backend {
   }
 
   public var summary: String {
-    "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), OpenBLAS \(String(cString: mmd_blas_core())), "
-      + "bf16 \(bf16Products.rawValue)"
+    let core = products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : ""
+    return "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), products \(products.rawValue)\(core)"
   }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.
@@ -107,6 +108,21 @@ public final class CPUBackend: Backend {
 
   /// How many rows of `width` one piece of row-by-row work holds.
   func rowsPerPiece(_ width: Int) -> Int { max(1, elementsPerPiece / max(width, 1)) }
+}
+
+/// A new tensor that a kernel writes as f32 or as bf16.
+struct Output {
+  let tensor: Tensor
+  private let isHalf: Bool
+
+  init(_ tensor: Tensor) {
+    self.tensor = tensor
+    isHalf = tensor.dtype == .bfloat16
+    precondition(isHalf || tensor.dtype == .float32, "\(tensor) is written as F32 or BF16")
+  }
+
+  func floats(_ offset: Int) -> UnsafeMutablePointer<Float>? { isHalf ? nil : tensor.floats + offset }
+  func halves(_ offset: Int) -> UnsafeMutablePointer<UInt16>? { isHalf ? tensor.halves + offset : nil }
 }
 
 extension Tensor {
