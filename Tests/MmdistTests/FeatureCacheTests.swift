@@ -52,7 +52,7 @@ final class FeatureCacheTests: ProgramTestCase {
 
       let inMemory = try train("memory", "memory", changes)
       XCTAssertGreaterThan(inMemory.hits, 0)
-      XCTAssertFalse(FileManager.default.fileExists(atPath: path("cache")), "memory writes nothing")
+      XCTAssertFalse(FileManager.default.fileExists(atPath: path("cache/features")), "memory writes nothing")
       let cold = try train("cold", "disk", changes)
       XCTAssertEqual(cold.misses, inMemory.misses)
       XCTAssertEqual(try cached().count, cold.misses, "a file for every picture that was looked at")
