@@ -88,9 +88,12 @@ public final class TrainingRun {
         "train a part that the model has")
     }
     try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
+    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    try communicator.agreeOnSuccess {
+      if communicator.localRank == 0 { try folder.holdWeightsInHugePages(precision: precision) }
+    }
     try adapted.loadWeights(
-      adapter: configuration.adapter, seed: plan.seed,
-      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32,
+      adapter: configuration.adapter, seed: plan.seed, precision: precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
     features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
