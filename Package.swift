@@ -141,5 +141,7 @@ let package = Package(
     // Benchmarks
     .executableTarget(
       name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
+    .executableTarget(
+      name: "feeding-bench", dependencies: ["Media", "Tokenizers"], path: "Benchmarks/feeding", swiftSettings: strict),
   ]
 )
