@@ -32,6 +32,7 @@ let package = Package(
     .target(name: "Ground", dependencies: ["CJansson", "CXXHash", collections], swiftSettings: strict),
 
     // Floor 1
+    .target(name: "Features", dependencies: ["Ground"], swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["Ground", "Kernels"], swiftSettings: strict),
     .target(name: "RunFile", dependencies: ["Ground", collections, yams], swiftSettings: strict),
     .target(name: "Jinja", dependencies: ["Ground", collections], swiftSettings: strict),
@@ -51,7 +52,7 @@ let package = Package(
       resources: [.copy("Resources/model")], swiftSettings: strict),
     .target(
       name: "Models", dependencies: ["Ground", "Modules", "SafeTensors", "Tensors", collections], swiftSettings: strict),
-    .target(name: "Datasets", dependencies: ["Ground", "Tokenizers", "Media"], swiftSettings: strict),
+    .target(name: "Datasets", dependencies: ["Ground", "Features", "Tokenizers", "Media"], swiftSettings: strict),
     .target(name: "Parallel", dependencies: ["Ground", "COpenMPI"], swiftSettings: strict),
 
     // Floor 4
@@ -62,7 +63,7 @@ let package = Package(
       swiftSettings: strict),
 
     .target(
-      name: "Batching", dependencies: ["Ground", "Datasets", "Media", "Models", "Tensors", "Tokenizers"],
+      name: "Batching", dependencies: ["Ground", "Datasets", "Features", "Media", "Models", "Tensors", "Tokenizers"],
       swiftSettings: strict),
 
     // Floor 5
@@ -110,13 +111,15 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "JinjaTests", dependencies: ["Jinja", "Ground"], resources: [.copy("Fixtures")], swiftSettings: strict),
+    .testTarget(name: "FeaturesTests", dependencies: ["Features", "Ground"], swiftSettings: strict),
     .testTarget(name: "DemoTests", dependencies: ["Demo", "Ground", "Media", "RunFile"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Datasets", "Ground", "Media", "Tokenizers"], exclude: ["Fixtures"],
+      name: "DatasetsTests", dependencies: ["Datasets", "Features", "Ground", "Media", "Tokenizers"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "Ground", "SafeTensors", "TestSupport"], exclude: ["Fixtures"],

@@ -6,20 +6,31 @@ import Tensors
 public struct DeviceBatch {
   public let tokens: TokenBatch
   public let imageRows: Tensor?
-  public let pixels: Tensor?
+  public let pictures: MultimodalModel.Pictures?
+  /// How many of the pictures had been seen before; nil where features are not kept.
+  public let lookups: FeatureLookups?
   /// Rows whose next token is trained, and those tokens.
   public let targetRows: Tensor
   public let targets: Tensor
 
-  public init(_ batch: Batch, _ backend: any Backend) {
+  /// - Parameter features: what looks at pictures whose features are not at hand, and keeps what it sees; nil leaves that
+  ///   to the model.
+  public init(_ batch: Batch, _ backend: any Backend, features: FeatureCache? = nil) {
     let offsets = batch.offsets.map(Int.init)
     tokens = TokenBatch(
       ids: backend.tensor(batch.ids), positions: backend.tensor(batch.positions),
       positionLimit: Int(batch.positions.max() ?? 0) + 1,
       sequences: Sequences(lengths: zip(offsets, offsets.dropFirst()).map { $1 - $0 }))
-    let hasPictures = batch.images > 0
-    imageRows = hasPictures ? backend.tensor(batch.imageRows) : nil
-    pixels = hasPictures ? backend.tensor(batch.pixels, batch.pixelShape) : nil
+    imageRows = batch.images > 0 ? backend.tensor(batch.imageRows) : nil
+    if let features {
+      let (rows, counts) = features.rows(of: batch)
+      pictures = rows.map { .features($0) }
+      lookups = counts
+    } else {
+      precondition(batch.images == batch.pixelShape[0], "DeviceBatch: features without the cache that they are from")
+      pictures = batch.images > 0 ? .pixels(backend.tensor(batch.pixels, batch.pixelShape)) : nil
+      lookups = nil
+    }
     targetRows = backend.tensor(batch.targetRows)
     targets = backend.tensor(batch.targetIDs)
   }

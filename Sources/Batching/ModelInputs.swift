@@ -8,7 +8,7 @@ import Tokenizers
 public struct ModelInputs: Sendable {
   public let tokenizer: Tokenizer
   public let template: ChatTemplate
-  public let processor: Processor
+  public var processor: Processor
 
   /// - Throws: `Fault` for files that are missing, damaged, or do not fit the model.
   public init(_ folder: ModelFolder, _ model: MultimodalModel, maxLength: Int) throws {

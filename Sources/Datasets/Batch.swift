@@ -18,14 +18,24 @@ public struct Batch: Equatable, Sendable {
   public let targetOffsets: [Int32]
   /// Rows of placeholder tokens, ascending: the same number for each of the N pictures.
   public let imageRows: [Int32]
-  /// [N, 3, height, width], row-major; empty without pictures.
+  /// [N] the pictures in order, each known by its features or to be looked at.
+  public let pictures: [Picture]
+  /// [M, 3, height, width], row-major, of the M pictures that are to be looked at, in order.
   public let pixels: [Float]
-  /// N, 3, height, width.
+  /// M, 3, height, width.
   public let pixelShape: [Int]
   /// [S] the number of each sample's record in its ``RecordSet``.
   public let indices: [Int]
   /// [S] `file:line` of each sample's record.
   public let places: [String]
+
+  /// What stands for a picture.
+  public enum Picture: Equatable, Sendable {
+    /// The next of ``Batch/pixels``; where features are kept, `digest` names the picture there.
+    case pixels(digest: String?)
+    /// [rows, width] of the vision encoder.
+    case features([Float])
+  }
 
   /// - Throws: `Fault(.badData)` when the pictures are not all of one size.
   public init(_ samples: [Sample]) throws {
@@ -41,6 +51,12 @@ public struct Batch: Equatable, Sendable {
     targetOffsets = Batch.runningSum(rows.map(\.count))
     let tokens = ids
     targetIDs = targetRows.map { tokens[Int($0) + 1] }
+    pictures = samples.flatMap(\.pictures).map {
+      switch $0 {
+      case .pixels(_, let digest): .pixels(digest: digest)
+      case .features(let features): .features(features)
+      }
+    }
     (pixels, pixelShape) = try Batch.join(samples)
     indices = samples.map(\.index)
     places = samples.map(\.place)
@@ -48,11 +64,14 @@ public struct Batch: Equatable, Sendable {
 
   /// Number of tokens, placeholder tokens included.
   public var tokens: Int { ids.count }
-  public var images: Int { pixelShape[0] }
+  public var images: Int { pictures.count }
   /// Number of tokens that are trained.
   public var supervised: Int { targetRows.count }
   /// Memory that it takes, roughly.
-  var bytes: Int { 4 * (ids.count * 2 + targetRows.count * 2 + imageRows.count + pixels.count) }
+  var bytes: Int {
+    let features = pictures.reduce(0) { if case .features(let features) = $1 { $0 + features.count } else { $0 } }
+    return 4 * (ids.count * 2 + targetRows.count * 2 + imageRows.count + pixels.count + features)
+  }
 
   private static func runningSum(_ counts: [Int]) -> [Int32] {
     counts.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1)) }

@@ -1,3 +1,4 @@
+import Features
 import Ground
 import Media
 import Tokenizers
@@ -30,7 +31,9 @@ public struct Processor: Sendable {
 
   let tokenizer: Tokenizer
   let render: Render
-  let vision: Vision?
+  public let vision: Vision?
+  /// Where features of pictures are kept; pictures that it knows are not even decoded.
+  public var features: FeatureStore?
   /// The most tokens of a sample.
   public let maxLength: Int
 
@@ -66,7 +69,7 @@ public struct Processor: Sendable {
   public func sample(_ record: Record) throws -> Sample {
     let text = try encode(record)
     return Sample(
-      ids: text.ids, supervised: text.supervised, pixels: try pixels(of: record.images, at: record.place),
+      ids: text.ids, supervised: text.supervised, pictures: try pictures(record.images, at: record.place),
       imagePositions: text.imagePositions, place: record.place, index: record.index)
   }
 
@@ -100,7 +103,7 @@ public struct Processor: Sendable {
     }
     return Sample(
       ids: text.ids, supervised: [Bool](repeating: false, count: text.ids.count),
-      pixels: try pixels(of: images, at: nil), imagePositions: text.imagePositions, place: "the prompt", index: 0)
+      pictures: try pictures(images, at: nil), imagePositions: text.imagePositions, place: "the prompt", index: 0)
   }
 
   // MARK: Steps
@@ -147,13 +150,17 @@ public struct Processor: Sendable {
     return rendered.replacing(vision.token, with: repeated)
   }
 
-  private func pixels(of paths: [String], at place: String?) throws -> [Pixels] {
+  private func pictures(_ paths: [String], at place: String?) throws -> [PictureInput] {
     guard let vision else { return [] }
     return try paths.map { path in
       do {
-        let picture = try Picture(contentsOf: path)
+        let file = try readFile(path)
+        let digest = features == nil ? nil : file.withUnsafeBytes(Checksum.digits)
+        if let digest, let known = features?.find(digest) { return .features(known) }
+        let picture = try file.withUnsafeBytes { try Picture(decoding: $0, at: path) }
         let processor = vision.processor
-        return Pixels(values: processor.pixels(picture), height: processor.height, width: processor.width)
+        let values = processor.pixels(picture)
+        return .pixels(Pixels(values: values, height: processor.height, width: processor.width), digest: digest)
       } catch let fault as Fault {
         throw place.map(fault.relocated(to:)) ?? fault
       }

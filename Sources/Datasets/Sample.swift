@@ -4,8 +4,8 @@ public struct Sample: Equatable, Sendable {
   public let ids: [Int32]
   /// For each token, whether the model is trained to produce it (the label is the token itself, not shifted).
   public let supervised: [Bool]
-  /// One for each picture, in order.
-  public let pixels: [Pixels]
+  /// In the order of their placeholders.
+  public let pictures: [PictureInput]
   /// Positions in `ids` of the placeholder tokens, ascending.
   public let imagePositions: [Int]
   /// `file:line` of the record, for messages.
@@ -14,19 +14,36 @@ public struct Sample: Equatable, Sendable {
   public let index: Int
 
   public init(
-    ids: [Int32], supervised: [Bool], pixels: [Pixels], imagePositions: [Int], place: String, index: Int
+    ids: [Int32], supervised: [Bool], pictures: [PictureInput], imagePositions: [Int], place: String, index: Int
   ) {
     precondition(ids.count == supervised.count, "Sample: \(ids.count) ids, \(supervised.count) flags")
     self.ids = ids
     self.supervised = supervised
-    self.pixels = pixels
+    self.pictures = pictures
     self.imagePositions = imagePositions
     self.place = place
     self.index = index
   }
 
-  /// Memory that it takes, roughly.
-  var bytes: Int { ids.count * 5 + imagePositions.count * 8 + pixels.reduce(0) { $0 + $1.values.count * 4 } }
+  /// A sample whose pictures are all to be looked at.
+  public init(
+    ids: [Int32], supervised: [Bool], pixels: [Pixels], imagePositions: [Int], place: String, index: Int
+  ) {
+    self.init(
+      ids: ids, supervised: supervised, pictures: pixels.map { .pixels($0, digest: nil) },
+      imagePositions: imagePositions, place: place, index: index)
+  }
+
+  /// Of the pictures that are to be looked at.
+  public var pixels: [Pixels] { pictures.compactMap { if case .pixels(let pixels, _) = $0 { pixels } else { nil } } }
+}
+
+/// A picture on its way to the model.
+public enum PictureInput: Equatable, Sendable {
+  /// For the vision encoder to look at; where what it makes of pictures is kept, `digest` names this one there.
+  case pixels(Pixels, digest: String?)
+  /// What the vision encoder made of it before: [rows, width], row-major.
+  case features([Float])
 }
 
 /// A picture as the vision encoder takes it: `values` is [3, height, width], row-major.

@@ -41,5 +41,6 @@ let runFileText = """
 
   checkpoint: {every: 250, keep: 2}   # kill the run at any time; started again it goes on from the newest checkpoint
   log: {every: 20, tensorboard: true}
+  cache: {features: memory}    # what the frozen vision part makes of a picture is computed once; disk keeps it for later runs
 
   """

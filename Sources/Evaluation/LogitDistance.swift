@@ -20,13 +20,13 @@ private func probe(_ model: MultimodalModel, _ backend: any Backend) -> [Float] 
   let batch = TokenBatch(
     ids: backend.tensor(ids), positions: backend.tensor(ids.indices.map(Int32.init)), positionLimit: ids.count,
     sequences: Sequences(lengths: [ids.count]))
-  var pixels: Tensor?
+  var pictures: MultimodalModel.Pictures?
   if let size = model.eyes?.imageSize {
-    pixels = backend.tensor(
-      (0..<3 * size * size).map { Float(stream.uniform(at: 64 + $0) * 2 - 1) }, [1, 3, size, size])
+    let noise = (0..<3 * size * size).map { Float(stream.uniform(at: 64 + $0) * 2 - 1) }
+    pictures = .pixels(backend.tensor(noise, [1, 3, size, size]))
   }
   let context = Context(backend)
   let hidden = model.hidden(
-    batch, imageRows: pixels == nil ? nil : backend.tensor((0..<rows).map(Int32.init)), pixels: pixels, context)
+    batch, imageRows: pictures == nil ? nil : backend.tensor((0..<rows).map(Int32.init)), pictures: pictures, context)
   return backend.read(model.logits(hidden.slice(rows..<ids.count), context))
 }

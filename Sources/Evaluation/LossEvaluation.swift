@@ -33,15 +33,16 @@ public struct LossEvaluation: Equatable, Sendable {
   ///
   /// A record is computed alone, so its figure depends on nothing else.
   public init(
-    of model: MultimodalModel, records: RecordSet, processor: Processor, _ communicator: any Communicator,
-    _ backend: any Backend, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
+    of model: MultimodalModel, records: RecordSet, processor: Processor, features: FeatureCache? = nil,
+    _ communicator: any Communicator, _ backend: any Backend, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws {
     let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
     var numbers: [Double] = []
     for (done, index) in mine.enumerated() {
       let batch = try Batch([processor.sample(records.record(index))])
       numbers += [
-        LossEvaluation.nll(of: batch, model, backend).reduce(0) { $0 + Double($1) }, Double(batch.supervised),
+        LossEvaluation.nll(of: batch, model, features, backend).reduce(0) { $0 + Double($1) },
+        Double(batch.supervised),
       ]
       progress(done + 1, mine.count)
     }
@@ -56,11 +57,13 @@ public struct LossEvaluation: Equatable, Sendable {
   }
 
   /// −log p of every supervised token of a batch.
-  static func nll(of batch: Batch, _ model: MultimodalModel, _ backend: any Backend) -> [Float] {
+  static func nll(
+    of batch: Batch, _ model: MultimodalModel, _ features: FeatureCache?, _ backend: any Backend
+  ) -> [Float] {
     let context = Context(backend)
-    let onDevice = DeviceBatch(batch, backend)
+    let onDevice = DeviceBatch(batch, backend, features: features)
     let hidden = model.hidden(
-      onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, rows: onDevice.targetRows, context)
+      onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, rows: onDevice.targetRows, context)
     return backend.read(model.crossEntropy(hidden, targets: onDevice.targets, context).nll)
   }
 }

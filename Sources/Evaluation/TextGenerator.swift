@@ -26,11 +26,14 @@ public struct Sampling: Equatable, Sendable {
 public struct TextGenerator {
   private let model: MultimodalModel
   private let backend: any Backend
+  private let features: FeatureCache?
   /// Tokens that end the text.
   public let endTokens: Set<Int>
 
-  public init(_ model: MultimodalModel, endTokens: Set<Int>, _ backend: any Backend) {
+  /// - Parameter features: where the prompts' processor keeps them.
+  public init(_ model: MultimodalModel, endTokens: Set<Int>, features: FeatureCache? = nil, _ backend: any Backend) {
     self.model = model
+    self.features = features
     self.backend = backend
     self.endTokens = endTokens
   }
@@ -40,9 +43,9 @@ public struct TextGenerator {
     _ prompt: Sample, count: Int, sampling: Sampling = Sampling(), onToken: (Int) -> Void = { _ in }
   ) throws -> [Int] {
     let (cache, context) = (KeyValueCache(), Context(backend))
-    let batch = DeviceBatch(try Batch([prompt]), backend)
+    let batch = DeviceBatch(try Batch([prompt]), backend, features: features)
     var hidden = model.hidden(
-      batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, cache: cache, context)
+      batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, cache: cache, context)
     var found: [Int] = []
     while found.count < count {
       let last = hidden.slice(hidden.rows - 1..<hidden.rows)
@@ -55,7 +58,7 @@ public struct TextGenerator {
       let next = TokenBatch(
         ids: backend.tensor([Int32(token)]), positions: backend.tensor([Int32(position)]), positionLimit: position + 1,
         sequences: Sequences(queries: [0..<1], keys: [0..<position + 1]))
-      hidden = model.hidden(next, imageRows: nil, pixels: nil, cache: cache, context)
+      hidden = model.hidden(next, imageRows: nil, pictures: nil, cache: cache, context)
     }
     return found
   }
@@ -63,8 +66,8 @@ public struct TextGenerator {
   /// The logits [V] of the first token after `prompt`.
   public func firstLogits(_ prompt: Sample) throws -> [Float] {
     let context = Context(backend)
-    let batch = DeviceBatch(try Batch([prompt]), backend)
-    let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, context)
+    let batch = DeviceBatch(try Batch([prompt]), backend, features: features)
+    let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, context)
     return backend.read(model.logits(hidden.slice(hidden.rows - 1..<hidden.rows), context))
   }
 

@@ -34,7 +34,7 @@ public struct CacheFolder: Sendable {
   public func make(_ name: String, write: (String) throws -> Void) throws -> String {
     let file = "\(path)/\(name)"
     try makeFolder((file as NSString).deletingLastPathComponent)
-    let temporary = "\(file).\(ProcessInfo.processInfo.hostName)-\(getpid()).writing"
+    let temporary = "\(file).\(UUID().uuidString).writing"
     defer { unlink(temporary) }
     try write(temporary)
     guard rename(temporary, file) == 0 else {
@@ -43,16 +43,20 @@ public struct CacheFolder: Sendable {
     return file
   }
 
-  /// Removes the files that were used longest ago until `needed` more bytes fit below the limit.
+  /// Removes the files that were used longest ago until `needed` more bytes fit below the limit; those that were used
+  /// since `moment` stay.
   /// - Returns: whether they fit; nothing is removed for what does not fit into the empty folder.
   @discardableResult
-  public func makeRoom(for needed: Int, keeping kept: Set<String> = []) -> Bool {
+  public func makeRoom(
+    for needed: Int, keeping kept: Set<String> = [], usedSince moment: Date = .distantFuture
+  ) -> Bool {
     guard needed <= limit else { return false }
     var files = everyFile()
     var total = files.reduce(needed) { $0 + $1.size }
     files.sort { $0.used < $1.used }
-    for file in files where total > limit && !kept.contains(file.name) && unlink("\(path)/\(file.name)") == 0 {
-      total -= file.size
+    for file in files where total > limit && !kept.contains(file.name) {
+      guard file.used < moment.timeIntervalSince1970 else { break }
+      if unlink("\(path)/\(file.name)") == 0 { total -= file.size }
     }
     return total <= limit
   }

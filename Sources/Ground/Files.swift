@@ -13,6 +13,16 @@ public func readFile(_ path: String) throws -> Data {
   }
 }
 
+/// The text of a file that the system makes while it is read, such as those below `/proc`: it comes in several pieces,
+/// and its size is not known before.
+/// - Throws: `Fault(.inputOutput)` when it cannot be read.
+public func readSystemFile(_ path: String) throws -> String {
+  guard let file = FileHandle(forReadingAtPath: path), let content = try? file.readToEnd() else {
+    throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check that the system has it")
+  }
+  return String(decoding: content, as: UTF8.self)
+}
+
 /// Writes a file so that it is either the old one or the whole new one, whatever happens meanwhile:
 /// a temporary file beside it, fsync, rename, fsync of the folder.
 public func writeDurably(_ bytes: some DataProtocol, to path: String) throws {

@@ -35,69 +35,115 @@ INLINE float exponentiated(float *s, size_t seen, size_t keys, float scale, floa
   return sum;
 }
 
-INLINE struct mmd_matrix rows_of(const float *x, size_t stride) { return (struct mmd_matrix){x, stride, 1}; }
-INLINE struct mmd_matrix transposed(const float *x, size_t stride) { return (struct mmd_matrix){x, 1, stride}; }
+INLINE struct mmd_matrix rows_of(const void *x, size_t stride) { return (struct mmd_matrix){x, stride, 1}; }
+INLINE struct mmd_matrix transposed(const void *x, size_t stride) { return (struct mmd_matrix){x, 1, stride}; }
 
 /// C[m,n] = A[m,k] · B[k,n], added to C where it `adds`.
-INLINE void multiply(mmd_product product, struct mmd_matrix a, struct mmd_matrix b, size_t m, size_t n, size_t k,
-                     bool adds, float *c, size_t c_stride) {
-  const struct mmd_term term = {a, b, k, false};
-  product(&term, 1, m, n, 1, adds ? c : NULL, c_stride, c, c_stride);
+INLINE void multiply(const struct mmd_attention_tile *tile, struct mmd_matrix a, struct mmd_matrix b, size_t m, size_t n,
+                     size_t k, bool adds, float *c, size_t c_stride) {
+  const struct mmd_term term = {a, b, k, tile->is_half};
+  tile->product(&term, 1, m, n, 1, adds ? c : NULL, c_stride, c, c_stride);
 }
 
-MULTIVERSION void mmd_attention(mmd_product product, const float *q, size_t q_stride, const float *k, const float *v,
-                                size_t kv_stride, float *o, size_t o_stride, float *log_sum, size_t log_sum_stride,
-                                size_t rows, size_t keys, size_t visible_first, size_t visible_step, size_t head_width,
-                                float scale, float dropout_rate, uint64_t dropout_key, float *scratch) {
-  const size_t used = visible(rows - 1, keys, visible_first, visible_step);
-  multiply(product, rows_of(q, q_stride), transposed(k, kv_stride), rows, used, head_width, false, scratch, used);
+size_t mmd_attention_scratch(size_t rows, size_t keys, size_t head_width, bool backward) {
+  return backward ? 3 * rows * keys + rows * (head_width + 2) : 2 * rows * keys;
+}
+
+MULTIVERSION void mmd_attention(const struct mmd_attention_tile *tile, float *o, size_t o_stride, float *log_sum,
+                                size_t log_sum_stride, float *scratch) {
+  const size_t rows = tile->rows, width = tile->head_width;
+  const size_t used = visible(rows - 1, tile->keys, tile->visible_first, tile->visible_step);
+  uint16_t *half = (uint16_t *)(scratch + rows * used);
+  multiply(tile, rows_of(tile->q, tile->q_stride), transposed(tile->k, tile->kv_stride), rows, used, width, false,
+           scratch, used);
   for (size_t i = 0; i < rows; i++) {
     float top;
     float *s = scratch + i * used;
-    const float sum = exponentiated(s, visible(i, keys, visible_first, visible_step), used, scale, &top);
+    const float scale = tile->scale, rate = tile->dropout_rate;
+    const float sum =
+        exponentiated(s, visible(i, tile->keys, tile->visible_first, tile->visible_step), used, scale, &top);
     log_sum[i * log_sum_stride] = scale * top + logf(sum);
     const float inverse = 1.0f / sum;
     for (size_t j = 0; j < used; j++) s[j] *= inverse;
-    if (dropout_rate > 0)
-      for (size_t j = 0; j < used; j++) s[j] *= dropout_factor(dropout_rate, dropout_key + ((uint64_t)i << 32), j);
+    if (rate > 0)
+      for (size_t j = 0; j < used; j++) s[j] *= dropout_factor(rate, tile->dropout_key + ((uint64_t)i << 32), j);
+    if (tile->is_half)
+      for (size_t j = 0; j < used; j++) half[i * used + j] = bf16_of(s[j]);
   }
-  multiply(product, rows_of(scratch, used), rows_of(v, kv_stride), rows, head_width, used, false, o, o_stride);
+  multiply(tile, rows_of(tile->is_half ? (void *)half : scratch, used), rows_of(tile->v, tile->kv_stride), rows, width,
+           used, false, o, o_stride);
 }
 
-MULTIVERSION void mmd_attention_backward(mmd_product product, const float *q, size_t q_stride, const float *k,
-                                         const float *v, size_t kv_stride, const float *o, size_t o_stride,
-                                         const float *log_sum, size_t log_sum_stride, const float *d_o, float *dq,
-                                         float *dk, float *dv, size_t rows, size_t keys, size_t visible_first,
-                                         size_t visible_step, size_t head_width, float scale, float dropout_rate,
-                                         uint64_t dropout_key, float *scratch) {
-#pragma clang fp reassociate(on)
-  const size_t used = visible(rows - 1, keys, visible_first, visible_step);
-  float *p = scratch, *dp = scratch + rows * used;
-  multiply(product, rows_of(q, q_stride), transposed(k, kv_stride), rows, used, head_width, false, p, used);
-  multiply(product, rows_of(d_o, o_stride), transposed(v, kv_stride), rows, used, head_width, false, dp, used);
-  for (size_t i = 0; i < rows; i++) {
-    const size_t seen = visible(i, keys, visible_first, visible_step);
-    const float log_total = log_sum[i * log_sum_stride];
-    const float *oi = o + i * o_stride, *di = d_o + i * o_stride;
-    float along = 0;
-    for (size_t j = 0; j < head_width; j++) along += oi[j] * di[j];
-    float *pi = p + i * used, *dpi = dp + i * used;
-    if (dropout_rate > 0) {
-      for (size_t j = 0; j < seen; j++) {
-        const float weight = exp_f32(scale * pi[j] - log_total);
-        const float factor = dropout_factor(dropout_rate, dropout_key + ((uint64_t)i << 32), j);
-        pi[j] = weight * factor;
-        dpi[j] = scale * weight * (dpi[j] * factor - along);
-      }
-    } else {
-      for (size_t j = 0; j < seen; j++) {
-        pi[j] = exp_f32(scale * pi[j] - log_total);
-        dpi[j] = scale * pi[j] * (dpi[j] - along);
-      }
+/// From scores s and gradients d of the weights, for one key and the rows from `first` on: the weights after dropout,
+/// and the gradients of the scores. `log_sum` and `along`, Σ o · dₒ, are each row's.
+INLINE void differentiate(const struct mmd_attention_tile *tile, size_t key, size_t first, float *s, float *d,
+                          const float *log_sum, const float *along) {
+  const float scale = tile->scale, rate = tile->dropout_rate;
+  for (size_t i = 0; i < first; i++) s[i] = d[i] = 0;
+  if (rate > 0) {
+    for (size_t i = first; i < tile->rows; i++) {
+      const float weight = exp_f32(scale * s[i] - log_sum[i]);
+      const float factor = dropout_factor(rate, tile->dropout_key + ((uint64_t)i << 32), key);
+      s[i] = weight * factor;
+      d[i] = scale * weight * (d[i] * factor - along[i]);
     }
-    for (size_t j = seen; j < used; j++) pi[j] = dpi[j] = 0;
+  } else {
+    for (size_t i = first; i < tile->rows; i++) {
+      s[i] = exp_f32(scale * s[i] - log_sum[i]);
+      d[i] = scale * s[i] * (d[i] - along[i]);
+    }
   }
-  multiply(product, transposed(p, used), rows_of(d_o, o_stride), used, head_width, rows, true, dv, kv_stride);
-  multiply(product, rows_of(dp, used), rows_of(k, kv_stride), rows, head_width, used, false, dq, q_stride);
-  multiply(product, transposed(dp, used), rows_of(q, q_stride), used, head_width, rows, true, dk, kv_stride);
+}
+
+// Scores are kept by keys here, [keys, rows]: so dk and dv, which sum over rows, read them where they lie.
+MULTIVERSION void mmd_attention_backward(const struct mmd_attention_tile *tile, const void *k_transposed, const float *o,
+                                         const float *d_o, const void *half_d_o, size_t o_stride, const float *log_sum,
+                                         size_t log_sum_stride, float *dq, float *dk, float *dv, float *scratch) {
+#pragma clang fp reassociate(on)
+  const size_t rows = tile->rows, width = tile->head_width, kv_stride = tile->kv_stride;
+  const size_t used = visible(rows - 1, tile->keys, tile->visible_first, tile->visible_step);
+  float *scores = scratch, *d_scores = scores + used * rows, *dq_transposed = d_scores + used * rows;
+  float *row_log_sum = dq_transposed + width * rows, *along = row_log_sum + rows;
+  uint16_t *half_scores = (uint16_t *)(along + rows), *half_d_scores = half_scores + used * rows;
+  const struct mmd_matrix d_out = rows_of(tile->is_half ? half_d_o : d_o, o_stride);
+  const struct mmd_matrix d_out_transposed = {d_out.at, 1, o_stride};
+
+  multiply(tile, rows_of(tile->k, kv_stride), transposed(tile->q, tile->q_stride), used, rows, width, false, scores,
+           rows);
+  multiply(tile, rows_of(tile->v, kv_stride), d_out_transposed, used, rows, width, false, d_scores, rows);
+  for (size_t i = 0; i < rows; i++) {
+    const float *oi = o + i * o_stride, *di = d_o + i * o_stride;
+    float sum = 0;
+    for (size_t j = 0; j < width; j++) sum += oi[j] * di[j];
+    along[i] = sum;
+    row_log_sum[i] = log_sum[i * log_sum_stride];
+  }
+  for (size_t key = 0; key < used; key++) {
+    const size_t hidden = tile->visible_step && key >= tile->visible_first ? key + 1 - tile->visible_first : 0;
+    float *s = scores + key * rows, *d = d_scores + key * rows;
+    differentiate(tile, key, hidden, s, d, row_log_sum, along);
+    if (tile->is_half)
+      for (size_t i = 0; i < rows; i++) {
+        half_scores[key * rows + i] = bf16_of(s[i]);
+        half_d_scores[key * rows + i] = bf16_of(d[i]);
+      }
+  }
+  const struct mmd_matrix weights = rows_of(tile->is_half ? (void *)half_scores : scores, rows);
+  const struct mmd_matrix d_weights = rows_of(tile->is_half ? (void *)half_d_scores : d_scores, rows);
+  multiply(tile, weights, d_out, used, width, rows, true, dv, kv_stride);
+  multiply(tile, d_weights, rows_of(tile->q, tile->q_stride), used, width, rows, true, dk, kv_stride);
+  if (!tile->is_half) {
+    multiply(tile, transposed(d_scores, rows), rows_of(tile->k, kv_stride), rows, width, used, false, dq,
+             tile->q_stride);
+    return;
+  }
+  // A first factor in bf16 cannot be transposed: dqᵀ = kᵀ · d_scores instead.
+  multiply(tile, rows_of(k_transposed, tile->keys), d_weights, width, rows, used, false, dq_transposed, rows);
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < width; j++) dq[i * tile->q_stride + j] = dq_transposed[j * rows + i];
+}
+
+void mmd_transpose_bf16(const uint16_t *x, size_t stride, size_t rows, size_t width, uint16_t *y) {
+  for (size_t row = 0; row < rows; row++)
+    for (size_t column = 0; column < width; column++) y[column * rows + row] = x[row * stride + column];
 }

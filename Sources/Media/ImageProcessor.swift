@@ -37,6 +37,9 @@ public struct ImageProcessor: Equatable, Sendable {
     (height, width) = (output.height, output.width)
   }
 
+  /// All its settings in words: two processors with the same ones make the same of a picture.
+  public var settings: String { String(reflecting: self) }
+
   /// The bytes after resizing and cropping, before rescaling.
   public func resized(_ picture: Picture) -> Picture {
     let picture = squareFill.map { picture.squared(fill: $0) } ?? picture

@@ -130,7 +130,9 @@ private final class GPT2Layer {
     var (k, v) = (parts[1], parts[2])
     if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path + ".weights"))
-    return output(context.attention(parts[0], k, v, shape, batch.sequences, .causal, dropout: dropout), context)
+    return output(
+      context.attention(
+        parts[0], k, v, shape, batch.sequences, .causal, dropout: dropout, as: queryKeyValue.inputType), context)
   }
 
   private func dropped(_ x: Tensor, _ name: String, _ context: Context) -> Tensor {

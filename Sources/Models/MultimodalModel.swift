@@ -18,9 +18,15 @@ public final class MultimodalModel {
     let dropsClassToken: Bool
     /// The id that stands for each row of a picture in the text.
     public let imageTokenID: Int
+    /// Of the vision encoder, with whatever transforms added to it.
+    public let parameters: [Parameter]
 
-    init(tower: VisionTransformer, projector: FeedForward, depths: [Int], dropsClassToken: Bool, imageTokenID: Int) {
+    init(
+      tower: VisionTransformer, parameters: [Parameter], projector: FeedForward, depths: [Int], dropsClassToken: Bool,
+      imageTokenID: Int
+    ) {
       self.tower = tower
+      self.parameters = parameters
       self.projector = projector
       self.depths = depths
       self.dropsClassToken = dropsClassToken
@@ -32,8 +38,23 @@ public final class MultimodalModel {
     /// The height and width of the pixels that go in.
     public var imageSize: Int { tower.configuration.imageSize }
 
-    /// pixels [n, 3, S, S] → [n·rowsPerImage, D of the tower · depths]
+    /// pixels [n, 3, S, S] → [n·rowsPerImage, featureWidth]
+    ///
+    /// What is kept of a picture must not depend on its neighbours in a batch: where the rounding of products depends
+    /// on how many rows they have, constant features are made one picture at a time.
     public func features(_ pixels: Tensor, _ context: Context) -> Tensor {
+      guard hasConstantFeatures, !context.backend.computesRowsApart else { return look(at: pixels, context) }
+      let backend = context.backend
+      let all = backend.empty([pixels.shape[0] * rowsPerImage, featureWidth], .float32)
+      for picture in 0..<pixels.shape[0] {
+        let own = look(at: pixels.slice(picture..<picture + 1), Context(backend))
+        let rows = all.slice(picture * rowsPerImage..<(picture + 1) * rowsPerImage)
+        backend.withBytes(of: own) { backend.overwrite(rows, with: $0) }
+      }
+      return all
+    }
+
+    private func look(at pixels: Tensor, _ context: Context) -> Tensor {
       let tokens = tower.configuration.tokens
       let joined = context.joinColumns(tower.hiddenStates(pixels, depths: depths, context))
       guard dropsClassToken else { return joined }
@@ -41,8 +62,16 @@ public final class MultimodalModel {
       return context.gatherRows(joined, context.backend.tensor(kept))
     }
 
-    /// features → [n·rowsPerImage, D of the language model]
+    /// features → [n·rowsPerImage, width of the language model]
     public func project(_ features: Tensor, _ context: Context) -> Tensor { projector(features, context) }
+  }
+
+  /// What stands for the n pictures of a batch.
+  public enum Pictures {
+    /// [n, 3, S, S]
+    case pixels(Tensor)
+    /// What ``Eyes/features(_:_:)`` made of them, [n·rowsPerImage, featureWidth].
+    case features(Tensor)
   }
 
   public let eyes: Eyes?
@@ -71,17 +100,20 @@ public final class MultimodalModel {
 
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
-  /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each picture goes, in order;
-  ///   pixels [n, 3, S, S]. Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D];
-  ///   nil for all.
+  /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each of the n pictures goes, in order.
+  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all.
   public func hidden(
-    _ batch: TokenBatch, imageRows: Tensor?, pixels: Tensor?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
     _ context: Context
   ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
-    if let eyes, let imageRows, let pixels {
-      let pictures = eyes.project(eyes.features(pixels, context), context)
-      embeddings = context.replaceRows(embeddings, imageRows, with: pictures)
+    if let eyes, let imageRows, let pictures {
+      let features =
+        switch pictures {
+        case .pixels(let pixels): eyes.features(pixels, context)
+        case .features(let features): features
+        }
+      embeddings = context.replaceRows(embeddings, imageRows, with: eyes.project(features, context))
     }
     return language.decode(embeddings, batch, rows: rows, cache: cache, context)
   }
@@ -102,6 +134,7 @@ extension MultimodalModel {
     let model = blueprint.root.child("model")
     let vision = try reader.nested("vision_config", default: llavaDefaultVision)
     let tower = try makeVisionTransformer(vision, model.child("vision_tower"))
+    let towerParameters = blueprint.parameters
     let text = try reader.nested("text_config", default: ["model_type": "llama"])
 
     let strategy = try reader.string("vision_feature_select_strategy", default: "default")
@@ -127,7 +160,7 @@ extension MultimodalModel {
     try reader.finish()
 
     let eyes = Eyes(
-      tower: tower, projector: projector, depths: depths,
+      tower: tower, parameters: towerParameters, projector: projector, depths: depths,
       dropsClassToken: strategy == "default", imageTokenID: imageToken)
     guard imageToken < language.vocabularySize else {
       throw Fault(

@@ -119,6 +119,6 @@ private final class RotaryDecoderLayer {
     var v = parts[2]
     if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
-    return context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout)
+    return context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout, as: query.inputType)
   }
 }

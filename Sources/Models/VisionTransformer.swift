@@ -128,7 +128,7 @@ private final class VisionLayer {
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
     let parts = project(normed, [query, key, value], context)
     let attended = context.attention(
-      parts[0], parts[1], parts[2], shape, sequences, .bidirectional, dropout: dropout)
+      parts[0], parts[1], parts[2], shape, sequences, .bidirectional, dropout: dropout, as: query.inputType)
     let hidden = context.add(x, output(attended, context))
     return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
   }

@@ -13,6 +13,7 @@ public struct RunConfiguration: Equatable, Sendable {
   public var parallel = ParallelConfiguration()
   public var checkpoint = CheckpointConfiguration()
   public var log = LogConfiguration()
+  public var cache = CacheConfiguration()
 
   public init() {}
 }
@@ -30,6 +31,7 @@ extension RunConfiguration: Section {
     Key("parallel", \.parallel, "how ranks share the work", affectsTraining: false),
     Key("checkpoint", \.checkpoint, "when to save", affectsTraining: false),
     Key("log", \.log, "what to report", affectsTraining: false),
+    Key("cache", \.cache, "what is kept to be used again", affectsTraining: false),
   ]
 
   func validate(at key: String) throws {
@@ -40,6 +42,7 @@ extension RunConfiguration: Section {
     try parallel.validate(at: "parallel.")
     try checkpoint.validate(at: "checkpoint.")
     try log.validate(at: "log.")
+    try cache.validate(at: "cache.")
   }
 }
 

@@ -46,12 +46,12 @@ public final class SafeTensorsFile: @unchecked Sendable {
       data = content.data
       self.mapping = mapping
     } catch {
-      munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress!), mapping.count)
+      FileMapping.unmap(mapping)
       throw error
     }
   }
 
-  deinit { munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress!), mapping.count) }
+  deinit { FileMapping.unmap(mapping) }
 
   /// The stored bytes of a tensor, row-major and little-endian, valid as long as this object lives.
   ///
@@ -165,10 +165,10 @@ private func mapFile(_ path: String) throws -> (UnsafeRawBufferPointer, FileIden
   guard count > 0 else {
     throw Fault(.badData, "the file is empty", at: path, "copy or download it again")
   }
-  guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+  guard let mapping = FileMapping.map(descriptor, count) else {
     throw Fault(
       .inputOutput, "cannot map \(count) bytes: \(systemReason())", at: path,
       "check the limit on virtual memory (ulimit -v)")
   }
-  return (UnsafeRawBufferPointer(start: start, count: count), FileIdentity(status))
+  return (mapping, FileIdentity(status))
 }

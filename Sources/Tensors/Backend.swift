@@ -5,6 +5,10 @@
 public protocol Backend: AnyObject, Sendable {
   /// What computes, for logs: "CPU, 2 threads, OpenBLAS SkylakeX, bf16 AVX512-BF16".
   var summary: String { get }
+  /// What decides the bits of its results beside the program: the kind of processor and the kernels in use.
+  var arithmetic: String { get }
+  /// Whether a row of a product depends on that row alone, and not on how many others there are.
+  var computesRowsApart: Bool { get }
   /// The most memory that tensors ever took, in bytes.
   var peakMemory: Int { get }
 

@@ -17,9 +17,10 @@ enum MatrixWork {
   static func attention(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ pairs: Int, products: Int
   ) -> Profile.Work {
-    Profile.Work(
-      shapes: [q.shape, k.shape, v.shape], type: "F32", operations: products * 2 * shape.heads * shape.headWidth * pairs
-    )
+    let (operations, isNarrow) = (products * 2 * shape.heads * shape.headWidth * pairs, q.dtype == .bfloat16)
+    return Profile.Work(
+      shapes: [q.shape, k.shape, v.shape], type: isNarrow ? "BF16" : "F32", operations: operations,
+      narrowOperations: isNarrow ? operations : 0)
   }
 
   /// hidden[T, D] × head[V, D]ᵀ, and as much again for each gradient that is wanted.

@@ -47,6 +47,7 @@ public struct SharedWeights {
     if communicator.localRank == 0, let found = attempt({ try conversion.prepare(in: cache, backend, verifies: true) })
     {
       path = found.path
+      holdInHugePages(path)
     }
     let paths = try told(path)
     let shared = paths[communicator.hostRanks[0]]

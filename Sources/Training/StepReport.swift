@@ -1,3 +1,4 @@
+import Batching
 import Ground
 import OrderedCollections
 
@@ -10,6 +11,8 @@ public struct StepReport: Equatable, Sendable {
   public var supervisedTokens: Int
   public var tokens: Int
   public var images: Int
+  /// How many of the pictures had been seen before, over all ranks; nil where features are not kept.
+  public var lookups: FeatureLookups?
   /// Before clipping.
   public var gradientNorm: Double
   public var gradientNorms: OrderedDictionary<String, Double>
@@ -28,7 +31,7 @@ public struct StepReport: Equatable, Sendable {
   public var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
 
   public var json: JSON {
-    [
+    var json: OrderedDictionary<String, JSON> = [
       "step": .integer(step), "loss": .number(loss), "losses": .object(losses.mapValues(JSON.number)),
       "supervised_tokens": .integer(supervisedTokens), "tokens": .integer(tokens), "images": .integer(images),
       "grad_norm": .number(gradientNorm), "grad_norms": .object(gradientNorms.mapValues(JSON.number)),
@@ -39,10 +42,14 @@ public struct StepReport: Equatable, Sendable {
       ],
       "peak_memory_bytes": .integer(peakMemory),
     ]
+    if let lookups {
+      json["feature_cache"] = ["hits": .integer(lookups.hits), "misses": .integer(lookups.misses)]
+    }
+    return .object(json)
   }
 
   /// The keys whose values depend on the clock or on how many ranks there are.
   public static let timingKeys: Set<String> = [
-    "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes",
+    "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes", "feature_cache",
   ]
 }

@@ -25,14 +25,17 @@ public final class Trainer {
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
   private let batches: BatchPlan
+  private let features: FeatureCache?
   private let profile: Profile?
 
   /// - Parameter profile: is told of the phases of each step.
   /// - Precondition: the model's parameters have values.
+  /// - Parameter features: keeps what a frozen vision encoder sees; nothing else depends on it.
   public init(
-    _ adapted: AdaptedModel, _ plan: TrainingPlan, _ communicator: any Communicator, _ backend: any Backend,
-    profile: Profile? = nil
+    _ adapted: AdaptedModel, _ plan: TrainingPlan, features: FeatureCache? = nil, _ communicator: any Communicator,
+    _ backend: any Backend, profile: Profile? = nil
   ) {
+    self.features = features
     self.profile = profile
     self.adapted = adapted
     self.plan = plan
@@ -55,8 +58,11 @@ public final class Trainer {
     var supervised = 0
     var tokens = 0
     var images = 0
+    var lookups = FeatureLookups()
 
-    var numbers: [Double] { [loss, Double(supervised), Double(tokens), Double(images)] }
+    var numbers: [Double] {
+      [loss] + [supervised, tokens, images, lookups.hits, lookups.misses].map(Double.init)
+    }
   }
 
   /// Does the next step with this rank's micro-batches, which `next` delivers in order.
@@ -83,7 +89,7 @@ public final class Trainer {
       tallies += compute(delivery.batch, step: number, microBatch: index).numbers
     }
     let (reduced, totals) = try profile.phase(.communication) {
-      (try reducer.finish(), try communicator.sumInOrder(tallies, width: 4, count: batches.microBatches))
+      (try reducer.finish(), try communicator.sumInOrder(tallies, width: 6, count: batches.microBatches))
     }
     guard totals[0].isFinite else {
       throw Fault(
@@ -95,6 +101,7 @@ public final class Trainer {
     }
     report.tokens = Int(totals[2])
     report.images = Int(totals[3])
+    if features != nil { report.lookups = FeatureLookups(hits: Int(totals[4]), misses: Int(totals[5])) }
     step = number
     try profile.phase(.communication) { try measure(&report, began: began, waited: waited) }
     return report
@@ -109,11 +116,12 @@ public final class Trainer {
       recomputesLayers: plan.recomputes)
     let model = adapted.model
     let (onDevice, hidden) = profile.phase(.forward) {
-      let onDevice = DeviceBatch(batch, backend)
+      let onDevice = DeviceBatch(batch, backend, features: features)
       let hidden = model.hidden(
-        onDevice.tokens, imageRows: onDevice.imageRows, pixels: onDevice.pixels, rows: onDevice.targetRows, context)
+        onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, rows: onDevice.targetRows, context)
       return (onDevice, hidden)
     }
+    tally.lookups = onDevice.lookups ?? FeatureLookups()
     let (sum, value) = profile.phase(.loss) { plan.objective.loss(onDevice, hidden: hidden, model, context) }
     tally.loss = value
     profile.phase(.backward) {

@@ -30,6 +30,8 @@ public final class TrainingRun {
   public let configuration: RunConfiguration
   public let adapted: AdaptedModel
   public let inputs: ModelInputs
+  /// What keeps the features of pictures, where they are kept.
+  public let features: FeatureCache?
   public let backend: any Backend
   let communicator: any Communicator
   private let audience: any Audience
@@ -71,7 +73,7 @@ public final class TrainingRun {
 
     let folder = try ModelFolder(configuration.model)
     adapted = try AdaptedModel(folder, methods: configuration.methods)
-    inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
+    var inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
     records = try RecordSet(
       configuration.data.train.map {
         try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
@@ -86,12 +88,20 @@ public final class TrainingRun {
         "train a part that the model has")
     }
     try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
+    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    try communicator.agreeOnSuccess {
+      if communicator.localRank == 0 { try folder.holdWeightsInHugePages(precision: precision) }
+    }
     try adapted.loadWeights(
-      adapter: configuration.adapter, seed: plan.seed,
-      precision: configuration.train.precision == .bfloat16 ? .bfloat16 : .float32,
+      adapter: configuration.adapter, seed: plan.seed, precision: precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
-    trainer = Trainer(adapted, plan, communicator, backend, profile: profile)
+    features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+      if communicator.rank == 0 { audience.note(line) }
+    }
+    inputs.processor.features = features?.store
+    self.inputs = inputs
+    trainer = Trainer(adapted, plan, features: features, communicator, backend, profile: profile)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
@@ -152,7 +162,11 @@ public final class TrainingRun {
       return .finished
     }
     let loader = makeLoader(steps: steps)
-    defer { loader.cancel() }
+    defer {
+      loader.cancel()
+      features?.store.finish()
+      warnAboutFeatures()
+    }
 
     var isStopping = false
     while trainer.step < plan.steps, !isStopping {
@@ -161,6 +175,7 @@ public final class TrainingRun {
       try log?.append(report)
       if let events { try events.add(report) }
       if isLeader { audience.progress(report, of: plan.steps) }
+      warnAboutFeatures()
       isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
       let every = configuration.checkpoint.every
       if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
@@ -186,6 +201,10 @@ public final class TrainingRun {
       sampler: sampler, plan: BatchPlan(globalBatch: trainer.plan.globalBatch, microBatch: trainer.plan.microBatch),
       steps: steps, rank: communicator.rank, of: communicator.count, lookAhead: .init(threads: 1),
       makeSample: { try processor.sample(records.record($0)) })
+  }
+
+  private func warnAboutFeatures() {
+    if isLeader, let warning = features?.takeWarning() { audience.note(warning) }
   }
 
   private func save() throws {

@@ -75,6 +75,7 @@ struct Bench: ParallelCommand {
     var configuration = try chosen ?? demo(in: folder, communicator)
     try configuration.validate()
     configuration.output = folder + "/run"
+    configuration.cache.features = .off  // every step is a first epoch's
     let run = try TrainingRun(
       configuration, communicator, backend, threads: threads, audience: console, profile: Profile(limit: 0))
     return (chosen == nil ? "the demo" : runFile.config ?? "mmdist.yaml", run)

@@ -43,13 +43,13 @@ struct Evaluate: ParallelCommand {
       let reports = (output as NSString).deletingLastPathComponent
       if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
-      let weights = SharedWeights(in: standardCache, communicator, backend) { note in
+      let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
       let adapted = try LoadedModel(
         configuration, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
       ).adapted
-      let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
+      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
       let sources: [RecordSource]
       if let data {
         sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
@@ -60,8 +60,13 @@ struct Evaluate: ParallelCommand {
           try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
         }
       }
+      let features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { say(communicator, $0) }
+      inputs.processor.features = features?.store
       let evaluation = try LossEvaluation(
-        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, communicator, backend)
+        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, features: features, communicator,
+        backend)
+      features?.store.finish()
+      if let warning = features?.takeWarning() { say(communicator, warning) }
       if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
       say(
         communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")

@@ -5,6 +5,7 @@ import Evaluation
 import Foundation
 import Ground
 import Parallel
+import RunFile
 import Tensors
 import Tokenizers
 import Training
@@ -45,7 +46,9 @@ struct Generate: ParsableCommand {
     let communicator = SingleProcess()
     let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
     // Standard output is for the new text alone.
-    let weights = SharedWeights(in: standardCache, communicator, backend) { note in
+    let weights = SharedWeights(
+      in: CacheFolder(CacheFolder.standardPath(), limit: CacheConfiguration().folderLimit), communicator, backend
+    ) { note in
       if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") }
     }
     let adapted = try LoadedModel(

@@ -59,7 +59,7 @@ struct Train: ParallelCommand {
       if let warning = count.warning { console.note(warning) }
     }
     return try TrainingRun(
-      configuration, communicator, backend, threads: count.threads, cache: standardCache, audience: console,
+      configuration, communicator, backend, threads: count.threads, cache: configuration.cacheFolder, audience: console,
       trace: trace)
   }
 

@@ -57,7 +57,8 @@ struct DemoRun {
   /// Every rank answers a share of the questions with the model as it is now: of the possible answers, each one
   /// token, the one that the model finds most likely.
   private func score(_ examination: Examination, _ training: TrainingRun) throws -> Score {
-    let generator = TextGenerator(training.adapted.model, endTokens: [], training.backend)
+    let generator = TextGenerator(
+      training.adapted.model, endTokens: [], features: training.features, training.backend)
     let questions = examination.questions
     let mine = share(of: questions.count, rank: communicator.rank, of: communicator.count)
     let answers = try mine.map { index -> String in

@@ -53,9 +53,6 @@ struct ThreadCount {
   static var boundCores: Int { CPUBackend.allowedCores }
 }
 
-/// Where caches are kept, and how large they may be together.
-var standardCache: CacheFolder { CacheFolder(CacheFolder.standardPath(), limit: 20 << 30) }
-
 /// Progress and notes on standard output, from rank 0.
 func say(_ communicator: any Communicator, _ line: String) {
   if communicator.rank == 0 { printLine(line) }

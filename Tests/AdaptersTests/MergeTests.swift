@@ -21,7 +21,7 @@ final class MergeTests: FolderTests {
       sequences: Sequences(lengths: [ids.count]))
     let y = model.hidden(
       batch, imageRows: rows > 0 ? backend.tensor((10..<10 + rows).map(Int32.init)) : nil,
-      pixels: rows > 0 ? backend.tensor(pixels, [1, 3, size, size]) : nil, Context(backend))
+      pictures: rows > 0 ? .pixels(backend.tensor(pixels, [1, 3, size, size])) : nil, Context(backend))
     return backend.read(y)
   }
 

@@ -42,6 +42,27 @@ final class BatchTests: XCTestCase {
     XCTAssertEqual(batch.targetOffsets, [0, 0])
   }
 
+  func testPicturesWhoseFeaturesAreKnownBringNoPixels() throws {
+    let sample = Sample(
+      ids: [9, 9, 9, 4], supervised: [false, false, false, true],
+      pictures: [.pixels(picture(1), digest: "a"), .features([0.5, 0.25]), .pixels(picture(2), digest: "b")],
+      imagePositions: [0, 1, 2], place: "f:1", index: 0)
+    XCTAssertEqual(sample.pixels, [picture(1), picture(2)])
+    let known = Sample(
+      ids: [9, 4], supervised: [false, true], pictures: [.features([3, 4])], imagePositions: [0], place: "f:2", index: 1
+    )
+    let batch = try Batch([sample, known])
+    XCTAssertEqual(
+      batch.pictures, [.pixels(digest: "a"), .features([0.5, 0.25]), .pixels(digest: "b"), .features([3, 4])])
+    XCTAssertEqual(batch.images, 4)
+    XCTAssertEqual(batch.imageRows, [0, 1, 2, 4])
+    XCTAssertEqual(batch.pixelShape, [2, 3, 2, 2])
+    XCTAssertEqual(batch.pixels, [1, 2].flatMap { [Float](repeating: $0, count: 12) })
+    let alone = try Batch([known])
+    XCTAssertEqual(alone.pixelShape, [0, 3, 0, 0])
+    XCTAssertEqual(alone.images, 1)
+  }
+
   func testPicturesOfTwoSizes() throws {
     let samples = [2, 3].map {
       Sample(

@@ -1,3 +1,4 @@
+import Features
 import Ground
 import Tokenizers
 import XCTest
@@ -48,6 +49,25 @@ final class ProcessorReferenceTests: XCTestCase {
     XCTAssertEqual(prompt.pixels.count, 1)
     let fault = try thrownFault { _ = try processor(template).prompt([Turn(.user, "Hi <image>")], images: []) }
     XCTAssertEqual(fault.what, "image placeholders '<image>': 1 in the rendered text, 0 expected")
+  }
+
+  func testAKnownPictureIsNotDecoded() throws {
+    let template = try JSON(contentsOf: Fixtures.folder + "/expected.json")["plain"]?["template"]
+    var processor = try processor(template)
+    let store = FeatureStore(space: "space", count: 2, memory: 1 << 20, folder: nil)
+    processor.features = store
+    let folder = try TemporaryFolder()
+    let garbage = try folder.write("no picture at all", to: "a.png")
+    store.keep([1, 2], of: Array("no picture at all".utf8).withUnsafeBytes(Checksum.digits))
+    let wide = Fixtures.folder + "/images/wide.png"
+    let prompt = try processor.prompt([Turn(.user, "<image> and <image>?")], images: [garbage, wide])
+    XCTAssertEqual(prompt.pictures.first, .features([1, 2]))
+    guard case .pixels(let pixels, let digest) = prompt.pictures.last else { return XCTFail("\(prompt.pictures)") }
+    XCTAssertEqual(digest, try readFile(wide).withUnsafeBytes(Checksum.digits))
+    processor.features = nil
+    let plain = try processor.prompt([Turn(.user, "<image>?")], images: [wide])
+    XCTAssertEqual(plain.pictures, [.pixels(pixels, digest: nil)])
+    _ = try thrownFault { _ = try processor.prompt([Turn(.user, "<image>?")], images: [garbage]) }
   }
 
   func testAModelWhosePlaceholderHasAnotherName() throws {

@@ -19,6 +19,24 @@ final class ImageProcessorTests: XCTestCase {
     }
   }
 
+  func testSettingsNameEveryDifference() throws {
+    let plain: JSON = ["image_processor_type": "CLIPImageProcessor"]
+    let settings = try processor(plain).settings
+    XCTAssertEqual(try processor(plain).settings, settings)
+    let changes: [(String, JSON)] = [
+      ("resample", 2), ("size", 100), ("crop_size", 100), ("do_center_crop", false), ("do_resize", false),
+      ("rescale_factor", 0.0039), ("do_normalize", false), ("image_mean", [0.48145466, 0.4578275, 0.40821]),
+      ("image_std", [0.26862954, 0.26130258, 0.27577]), ("image_processor_type", "LlavaImageProcessor"),
+    ]
+    for (field, value) in changes {
+      var fields = plain.object ?? [:]
+      fields[field] = value
+      if field == "do_center_crop" { fields["size"] = ["height": 224, "width": 224] }
+      if field == "image_processor_type" { fields["do_pad"] = true }
+      XCTAssertNotEqual(try processor(.object(fields)).settings, settings, field)
+    }
+  }
+
   func testPixelsAreChannelByChannel() throws {
     let processor = try processor([
       "image_processor_type": "SiglipImageProcessor", "size": ["height": 1, "width": 2], "image_mean": [0, 0.5, 1],

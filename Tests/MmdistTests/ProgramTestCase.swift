@@ -27,7 +27,7 @@ class ProgramTestCase: XCTestCase {
     -> Program.Running
   {
     var environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
-    environment["MMDIST_CACHE"] = cache
+    environment["MMDIST_CACHE"] = cache ?? captures + "/cache"
     return try Program(
       arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment
     ).start()

@@ -6,7 +6,7 @@ import XCTest
 /// The program's cache of converted weights: the same figures with it, without it, and when several use it at once.
 final class WeightCacheTests: ProgramTestCase {
   private func arguments(_ output: String) -> [String] {
-    ["train"] + sets("output=\(output)", "train.precision=bfloat16", "train.steps=2")
+    ["train"] + sets("output=\(output)", "train.precision=bfloat16", "train.steps=2", "cache.features=off")
   }
 
   private func weights(_ cache: String) throws -> [String] {

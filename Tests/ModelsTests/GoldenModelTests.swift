@@ -21,7 +21,7 @@ final class GoldenModelTests: XCTestCase {
 
     let batch = try GoldenBatch(golden, model, backend)
     let context = Context(backend, recording: true, recomputesLayers: recomputes)
-    let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, context)
+    let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, context)
     let rows = context.gatherRows(hidden, batch.targetRows)
     let head = context[model.language.head.base.weight]
     let (sum, nll) = context.crossEntropy(hidden: rows, head: head, targets: batch.targets)
@@ -73,7 +73,7 @@ final class GoldenModelTests: XCTestCase {
       try folder.loadWeights(into: model, backend: backend, isFresh: { _ in false })
       let batch = try GoldenBatch(golden, model, backend)
       let context = Context(backend)
-      let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pixels: batch.pixels, context)
+      let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, context)
       let logits = context.linear(hidden, Projection(model.language.head.base.weight.value))
       for (index, record) in golden.records.enumerated() {
         let rows = record.json.integers("logits_rows").map { Int32($0 + batch.starts[index]) }
@@ -90,7 +90,7 @@ final class GoldenModelTests: XCTestCase {
 struct GoldenBatch {
   let tokens: TokenBatch
   let imageRows: Tensor?
-  let pixels: Tensor?
+  let pictures: MultimodalModel.Pictures?
   let targetRows: Tensor
   let targets: Tensor
   let starts: [Int]
@@ -122,10 +122,10 @@ struct GoldenBatch {
     self.targets = backend.tensor(targets)
     if let size = model.eyes?.imageSize, !pixels.isEmpty {
       imageRows = backend.tensor(images)
-      self.pixels = backend.tensor(pixels, [pixels.count / (3 * size * size), 3, size, size])
+      pictures = .pixels(backend.tensor(pixels, [pixels.count / (3 * size * size), 3, size, size]))
     } else {
       imageRows = nil
-      self.pixels = nil
+      pictures = nil
     }
   }
 }

@@ -29,6 +29,7 @@ final class ResolvedTests: XCTestCase {
     assertComplete(ParallelConfiguration())
     assertComplete(CheckpointConfiguration())
     assertComplete(LogConfiguration())
+    assertComplete(CacheConfiguration())
   }
 
   func testTheResolvedFileIsAsCommitted() throws {
@@ -75,6 +76,7 @@ final class ResolvedTests: XCTestCase {
     XCTAssertEqual(base.hash.count, 16)
     for set in [
       "output=/o", "checkpoint.every=1", "checkpoint.keep=9", "log.every=7", "train.recompute=true",
+      "cache.features=off", "cache.folder=/c", "cache.memory_gib=2", "cache.limit_gib=2",
       "data.validation.0.path=/v", "train.parts.vision.rank=3",
     ] {
       let other = try parsed("model: m\ndata: {train: [{path: x}]}", sets: [set])
@@ -108,7 +110,7 @@ final class ResolvedTests: XCTestCase {
       lines.contains("  global_batch:         samples per optimizer step, over all ranks (an integer; default 128)"))
     XCTAssertTrue(
       lines.contains("      rank:             of LoRA (an integer; default 16)"), RunConfiguration.documentation)
-    XCTAssertEqual(lines.count, 62, RunConfiguration.documentation)
+    XCTAssertEqual(lines.count, 67, RunConfiguration.documentation)
     XCTAssertTrue(lines.allSatisfy { $0.count <= 150 })
   }
 }

@@ -9,6 +9,7 @@ final class ValidationTests: XCTestCase {
   func testAGoodRunPasses() throws {
     for set in [
       "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
+      "cache.features=off", "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
     ] {
       XCTAssertNoThrow(try parsed(good, sets: [set]).validate(), set)
     }
@@ -48,7 +49,9 @@ final class ValidationTests: XCTestCase {
       ("data.max_length=1", "data.max_length"), ("data.train.0.weight=0", "data.train"),
       ("data.train.0.weight=-1", "data.train.0.weight"), ("parallel.zero=4", "parallel.zero"),
       ("checkpoint.every=-1", "checkpoint.every"), ("checkpoint.keep=0", "checkpoint.keep"),
-      ("log.every=0", "log.every"),
+      ("log.every=0", "log.every"), ("cache.memory_gib=-0.1", "cache.memory_gib"),
+      ("cache.memory_gib=.nan", "cache.memory_gib"), ("cache.limit_gib=.inf", "cache.limit_gib"),
+      ("cache.limit_gib=1.0e12", "cache.limit_gib"),
     ] {
       try assertFault(good, sets: [set], says: "'\(key)' ", at: key)
     }

@@ -125,21 +125,36 @@ void mmd_rotary(float *_Nonnull x, size_t rows, size_t heads, size_t head_width,
                 float direction);
 
 /// One tile of attention: `rows` queries of one head against `keys` keys of its group's head.
-///
-/// Query row i sees keys [0, visible_first + i·visible_step) — all of them when visible_step is 0.
-/// With dropout_rate > 0 attention weights are dropped, drawn for (dropout_key + i·2³², key index).
-/// scratch holds rows·keys floats. o = softmax(scale · q kᵀ) v, log_sum[i] its log-normaliser.
-void mmd_attention(mmd_product _Nonnull product, const float *_Nonnull q, size_t q_stride, const float *_Nonnull k, const float *_Nonnull v,
-                   size_t kv_stride, float *_Nonnull o, size_t o_stride, float *_Nonnull log_sum,
-                   size_t log_sum_stride, size_t rows, size_t keys, size_t visible_first, size_t visible_step,
-                   size_t head_width, float scale, float dropout_rate, uint64_t dropout_key, float *_Nonnull scratch);
-/// Its pullback: writes dq, adds to dk and dv. scratch holds 2·rows·keys floats.
-void mmd_attention_backward(mmd_product _Nonnull product, const float *_Nonnull q, size_t q_stride, const float *_Nonnull k,
-                            const float *_Nonnull v, size_t kv_stride, const float *_Nonnull o, size_t o_stride,
-                            const float *_Nonnull log_sum, size_t log_sum_stride, const float *_Nonnull d_o,
-                            float *_Nonnull dq, float *_Nonnull dk, float *_Nonnull dv, size_t rows, size_t keys,
-                            size_t visible_first, size_t visible_step, size_t head_width, float scale,
-                            float dropout_rate, uint64_t dropout_key, float *_Nonnull scratch);
+struct mmd_attention_tile {
+  mmd_product _Nonnull product;
+  /// Whether q, k and v are bf16; then so are the weights where they are multiplied.
+  bool is_half;
+  const void *_Nonnull q;
+  const void *_Nonnull k;
+  const void *_Nonnull v;
+  size_t q_stride, kv_stride, rows, keys;
+  /// Query row i sees keys [0, visible_first + i·visible_step), all of them when visible_step is 0; the step is at most 1.
+  size_t visible_first, visible_step;
+  size_t head_width;
+  float scale;
+  /// Above 0, weights are dropped, drawn for (dropout_key + i·2³², key index).
+  float dropout_rate;
+  uint64_t dropout_key;
+};
+
+/// How many floats of scratch a tile takes.
+size_t mmd_attention_scratch(size_t rows, size_t keys, size_t head_width, bool backward);
+/// o = softmax(scale · q kᵀ) v, log_sum[i] its log-normaliser.
+void mmd_attention(const struct mmd_attention_tile *_Nonnull tile, float *_Nonnull o, size_t o_stride,
+                   float *_Nonnull log_sum, size_t log_sum_stride, float *_Nonnull scratch);
+/// Its pullback: writes dq (strides as q), adds to dk and dv (as k). bf16 tiles also take kᵀ [head_width, keys] and d_o
+/// as bf16.
+void mmd_attention_backward(const struct mmd_attention_tile *_Nonnull tile, const void *_Nullable k_transposed,
+                            const float *_Nonnull o, const float *_Nonnull d_o, const void *_Nullable half_d_o,
+                            size_t o_stride, const float *_Nonnull log_sum, size_t log_sum_stride, float *_Nonnull dq,
+                            float *_Nonnull dk, float *_Nonnull dv, float *_Nonnull scratch);
+/// y[width, rows] = x[rows, width]ᵀ
+void mmd_transpose_bf16(const uint16_t *_Nonnull x, size_t stride, size_t rows, size_t width, uint16_t *_Nonnull y);
 
 // --- loss and optimiser -----------------------------------------------------------------------
 

@@ -20,47 +20,26 @@ extension CPUBackend {
     }
   }
 
-  private struct Tile {
-    let sequence, head, first, rows: Int
-  }
-
-  /// Sees `(visible_first, visible_step)` of the kernels for the tile that starts at query `first`.
-  private func visibility(_ mask: AttentionMask, queries: Int, keys: Int, first: Int) -> (first: Int, step: Int) {
-    switch mask {
-    case .bidirectional: (keys, 0)
-    case .causal: (keys - queries + first + 1, 1)
-    }
-  }
-
   public func attention(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
     dropout: Dropout?
   ) -> (y: Tensor, logSum: Tensor) {
-    check(q, k, v, shape)
+    let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
     let (y, logSum) = (floats(q.shape), floats([q.rows, shape.heads]))
-    var tiles: [Tile] = []
+    var tiles: [(sequence: Int, head: Int, first: Int)] = []
     for (sequence, queries) in sequences.queries.enumerated() {
       for head in 0..<shape.heads {
-        for first in stride(from: 0, to: queries.count, by: tileRows) {
-          tiles.append(Tile(sequence: sequence, head: head, first: first, rows: min(tileRows, queries.count - first)))
-        }
+        tiles += stride(from: 0, to: queries.count, by: tileRows).map { (sequence, head, $0) }
       }
     }
-    let (width, group, scale) = (shape.headWidth, shape.heads / shape.keyHeads, scale(of: shape))
     workers.run(tiles.count) { piece in
-      let tile = tiles[piece]
-      let (queries, keys) = (sequences.queries[tile.sequence], sequences.keys[tile.sequence])
-      let row = queries.lowerBound + tile.first
-      let keyOffset = keys.lowerBound * k.width + tile.head / group * width
-      let seen = visibility(mask, queries: queries.count, keys: keys.count, first: tile.first)
-      let scratch = pool.storage(tile.rows * keys.count * 4)
+      let (sequence, head, first) = tiles[piece]
+      var tile = tile(call, sequence: sequence, head: head, first: first)
+      let scratch = pool.storage(mmd_attention_scratch(tile.rows, tile.keys, tile.head_width, false) * 4)
+      let row = sequences.queries[sequence].lowerBound + first
       mmd_attention(
-        products.kernel, q.floats + row * q.width + tile.head * width, q.width, k.floats + keyOffset,
-        v.floats + keyOffset, k.width,
-        y.floats + row * q.width + tile.head * width, q.width, logSum.floats + row * shape.heads + tile.head,
-        shape.heads, tile.rows, keys.count, seen.first, seen.step, width, scale,
-        dropout?.rate ?? 0, rowKey(dropout, head: tile.head, row: row),
-        scratch.address.assumingMemoryBound(to: Float.self))
+        &tile, y.floats + call.offset(row: row, head: head), q.width, logSum.floats + row * shape.heads + head,
+        shape.heads, scratch.address.assumingMemoryBound(to: Float.self))
     }
     return (y, logSum)
   }
@@ -69,43 +48,78 @@ extension CPUBackend {
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ y: Tensor, _ logSum: Tensor, _ dy: Tensor, _ shape: AttentionShape,
     _ sequences: Sequences, _ mask: AttentionMask, dropout: Dropout?
   ) -> (q: Tensor, k: Tensor, v: Tensor) {
+    let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
     let (dq, dk, dv) = (floats(q.shape), zeros(k.shape), zeros(v.shape))
-    let (width, group, scale) = (shape.headWidth, shape.heads / shape.keyHeads, scale(of: shape))
+    let (width, group) = (shape.headWidth, shape.heads / shape.keyHeads)
+    let isHalf = q.dtype == .bfloat16
+    let halfDy = isHalf ? cast(dy, to: .bfloat16) : nil
     // One piece owns one key head of one sequence, so that its dk and dv are added up in order by one thread.
     workers.run(sequences.queries.count * shape.keyHeads) { piece in
       let (sequence, keyHead) = (piece / shape.keyHeads, piece % shape.keyHeads)
       let (queries, keys) = (sequences.queries[sequence], sequences.keys[sequence])
       let keyOffset = keys.lowerBound * k.width + keyHead * width
-      let scratch = pool.storage(2 * tileRows * keys.count * 4)
+      let scratch = pool.storage(mmd_attention_scratch(tileRows, keys.count, width, true) * 4)
+      let keysTransposed = isHalf ? empty([width, keys.count], .bfloat16) : nil
+      if let keysTransposed {
+        mmd_transpose_bf16(k.halves + keyOffset, k.width, keys.count, width, keysTransposed.halves)
+      }
       for head in keyHead * group..<(keyHead + 1) * group {
         for first in stride(from: 0, to: queries.count, by: tileRows) {
-          let offset = (queries.lowerBound + first) * q.width + head * width
-          let seen = visibility(mask, queries: queries.count, keys: keys.count, first: first)
+          let row = queries.lowerBound + first
+          let offset = call.offset(row: row, head: head)
+          var tile = tile(call, sequence: sequence, head: head, first: first)
           mmd_attention_backward(
-            products.kernel, q.floats + offset, q.width, k.floats + keyOffset, v.floats + keyOffset, k.width,
-            y.floats + offset,
-            q.width, logSum.floats + (queries.lowerBound + first) * shape.heads + head, shape.heads,
-            dy.floats + offset, dq.floats + offset, dk.floats + keyOffset, dv.floats + keyOffset,
-            min(tileRows, queries.count - first), keys.count, seen.first, seen.step, width, scale,
-            dropout?.rate ?? 0, rowKey(dropout, head: head, row: queries.lowerBound + first),
-            scratch.address.assumingMemoryBound(to: Float.self))
+            &tile, keysTransposed?.bytes, y.floats + offset, dy.floats + offset, halfDy.map { $0.halves + offset },
+            q.width, logSum.floats + row * shape.heads + head, shape.heads, dq.floats + offset, dk.floats + keyOffset,
+            dv.floats + keyOffset, scratch.address.assumingMemoryBound(to: Float.self))
         }
       }
     }
     return (dq, dk, dv)
   }
 
+  /// What all tiles of one attention share.
+  private struct AttentionCall {
+    let q, k, v: Tensor
+    let shape: AttentionShape
+    let sequences: Sequences
+    let mask: AttentionMask
+    let dropout: Dropout?
+
+    init(
+      _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
+      _ dropout: Dropout?
+    ) {
+      precondition(
+        q.width == shape.heads * shape.headWidth && k.width == shape.keyHeads * shape.headWidth && v.shape == k.shape
+          && q.dtype == k.dtype && k.dtype == v.dtype, "attention: \(q), \(k), \(v) for \(shape)")
+      (self.q, self.k, self.v) = (q, k, v)
+      (self.shape, self.sequences, self.mask, self.dropout) = (shape, sequences, mask, dropout)
+    }
+
+    /// Where a query's head begins, in elements of q.
+    func offset(row: Int, head: Int) -> Int { row * q.width + head * shape.headWidth }
+  }
+
+  /// The tile of a head that starts at query `first` of a sequence.
+  private func tile(_ call: AttentionCall, sequence: Int, head: Int, first: Int) -> mmd_attention_tile {
+    let (shape, queries, keys) = (call.shape, call.sequences.queries[sequence], call.sequences.keys[sequence])
+    let (row, size) = (queries.lowerBound + first, call.q.dtype.size)
+    let keyOffset = keys.lowerBound * call.k.width + head / (shape.heads / shape.keyHeads) * shape.headWidth
+    let seen =
+      call.mask == .causal ? (first: keys.count - queries.count + first + 1, step: 1) : (first: keys.count, step: 0)
+    return mmd_attention_tile(
+      product: products.kernel, is_half: call.q.dtype == .bfloat16,
+      q: call.q.bytes + call.offset(row: row, head: head) * size, k: call.k.bytes + keyOffset * size,
+      v: call.v.bytes + keyOffset * size, q_stride: call.q.width, kv_stride: call.k.width,
+      rows: min(tileRows, queries.count - first), keys: keys.count, visible_first: seen.first,
+      visible_step: seen.step, head_width: shape.headWidth, scale: 1 / Float(shape.headWidth).squareRoot(),
+      dropout_rate: call.dropout?.rate ?? 0, dropout_key: rowKey(call.dropout, head: head, row: row))
+  }
+
   /// What the draw for query rows from `row` on starts from; row i continues at i · 2³² from there.
   private func rowKey(_ dropout: Dropout?, head: Int, row: Int) -> UInt64 {
     guard let dropout else { return 0 }
     return RandomStream([dropout.key, UInt64(head)]).key &+ UInt64(row) << 32
-  }
-
-  private func scale(of shape: AttentionShape) -> Float { 1 / Float(shape.headWidth).squareRoot() }
-
-  private func check(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape) {
-    precondition(
-      q.width == shape.heads * shape.headWidth && k.width == shape.keyHeads * shape.headWidth && v.shape == k.shape,
-      "attention: \(q.shape), \(k.shape), \(v.shape) for \(shape)")
   }
 }

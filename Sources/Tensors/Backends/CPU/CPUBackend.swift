@@ -28,6 +28,7 @@ public final class CPUBackend: Backend {
     let core = products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : ""
     return "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), products \(products.rawValue)\(core)"
   }
+  public var computesRowsApart: Bool { products != .openBLAS }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.
   public static var allowedCores: Int { Int(mmd_allowed_cores()) }

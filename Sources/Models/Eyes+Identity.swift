@@ -1,0 +1,26 @@
+import Ground
+import Tensors
+
+extension MultimodalModel.Eyes {
+  /// How wide the features of a picture are: the width of the vision encoder for each depth.
+  public var featureWidth: Int { tower.configuration.width * depths.count }
+
+  /// Whether a picture has the same features at every step: nothing of the vision encoder is trained, and there is no
+  /// dropout in it.
+  public var hasConstantFeatures: Bool {
+    tower.configuration.attentionDropout == 0 && !parameters.contains(where: \.isTrainable)
+  }
+
+  /// A digest of all that makes features of pixels: the shape of the vision encoder, the layers that features are taken
+  /// after, and every weight as it lies in memory.
+  public func identity(_ backend: any Backend) -> String {
+    let checksum = Checksum()
+    func add(_ text: String) { Array((text + "\n").utf8).withUnsafeBytes(checksum.add) }
+    add("\(String(reflecting: tower.configuration)), depths \(depths), drops class token: \(dropsClassToken)")
+    for parameter in parameters {
+      add("\(parameter.name) \(parameter.shape) \(parameter.value.dtype.rawValue)")
+      backend.withBytes(of: parameter.value) { checksum.add($0) }
+    }
+    return checksum.digits
+  }
+}

@@ -1,0 +1,30 @@
+import Batching
+import Datasets
+import Ground
+import Models
+import RunFile
+import Tensors
+
+extension RunConfiguration {
+  /// Where files that can be made again are kept.
+  public var cacheFolder: CacheFolder {
+    CacheFolder(cache.folder ?? CacheFolder.standardPath(), limit: cache.folderLimit)
+  }
+
+  /// What keeps the features of pictures; nil where the run file asks for nothing or features change.
+  ///
+  /// - Precondition: the model's parameters have their values.
+  /// - Parameter note: told why nothing is kept where it should be; the run goes on without.
+  public func featureCache(
+    for model: MultimodalModel, _ processor: Processor, _ backend: any Backend, note: (String) -> Void
+  ) -> FeatureCache? {
+    guard cache.features != .off else { return nil }
+    do {
+      return try FeatureCache(
+        model, processor, memory: cache.memoryLimit, folder: cache.features == .disk ? cacheFolder : nil, backend)
+    } catch {
+      note("warning: features of pictures are not kept: \(error)")
+      return nil
+    }
+  }
+}
