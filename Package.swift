@@ -144,5 +144,7 @@ let package = Package(
     // Benchmarks
     .executableTarget(
       name: "products-bench", dependencies: ["Tensors"], path: "Benchmarks/products", swiftSettings: strict),
+    .executableTarget(
+      name: "feeding-bench", dependencies: ["Media", "Tokenizers"], path: "Benchmarks/feeding", swiftSettings: strict),
   ]
 )

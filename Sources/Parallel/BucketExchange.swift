@@ -65,7 +65,6 @@ extension BucketExchange {
   /// Every rank owns a slice of `part`, gets all partial sums of it, adds them up, and all gather the slices.
   /// - Returns: the bytes that this rank sent.
   private func reduce(_ part: Range<Int>, _ plan: GlobalReduction, _ collectives: any Collectives) throws -> Int {
-    let width = MemoryLayout<Float>.size
     let slices = Self.slices(of: part, ranks: collectives.count)
     let mine = slices[collectives.rank]
     let nodeCount = plan.local.reduce(0) { $0 + $1.nodes.count }
@@ -91,10 +90,12 @@ extension BucketExchange {
     }
     try collectives.exchange(sends: sends, receives: receives)
     add(nodes, plan.merges, into: slots[0].pointer + mine.lowerBound, count: mine.count)
-    try collectives.allGather(
-      UnsafeMutableRawBufferPointer(start: slots[0].pointer + part.lowerBound, count: part.count * width),
-      ranges: slices.map { ($0.lowerBound - part.lowerBound) * width..<($0.upperBound - part.lowerBound) * width })
-    return sends.reduce((collectives.count - 1) * mine.count * width) { $0 + $1.bytes.count }
+    let peers = slices.indices.filter { $0 != collectives.rank }
+    let sums = { (rank: Int) in self.message(rank, self.slots[0].pointer + slices[rank].lowerBound, slices[rank].count)
+    }
+    let gathers = mine.isEmpty ? [] : peers.map { Message(peer: $0, bytes: sums(collectives.rank).bytes) }
+    try collectives.exchange(sends: gathers, receives: peers.filter { !slices[$0].isEmpty }.map(sums))
+    return (sends + gathers).reduce(0) { $0 + $1.bytes.count }
   }
 
   /// `part` cut into one slice a rank, all but the last few of one size that is a multiple of 64 bytes.

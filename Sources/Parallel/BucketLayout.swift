@@ -24,8 +24,9 @@ public struct BucketLayout: Sendable {
 
   /// - Parameters:
   ///   - parameterSizes: elements of each parameter, in the order in which gradients become complete.
-  ///   - bucketBytes: a bucket is closed before it would exceed this; one parameter alone may.
-  public init(parameterSizes: [Int], bucketBytes: Int = 4 << 20) {
+  ///   - bucketBytes: a bucket is closed before it would exceed this; one parameter alone may. What the step waits for
+  ///     in the end is about the last bucket; smaller ones spend more time on meetings.
+  public init(parameterSizes: [Int], bucketBytes: Int = 1 << 20) {
     precondition(bucketBytes >= 64, "BucketLayout: buckets of \(bucketBytes) bytes")
     let most = bucketBytes / MemoryLayout<Float>.size
     var starts: [Int] = []

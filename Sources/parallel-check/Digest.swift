@@ -46,6 +46,13 @@ private func checkCollectives(_ communicator: any Communicator) throws {
   let received = try communicator.exchange(sends)
   try check(
     received == (0..<count).map { [Float](repeating: Float($0 * 100 + rank), count: (rank + $0) % 3) }, "exchange")
+  // Messages of one piece, of several, and of more than 16 MiB, which are cut otherwise.
+  func long(_ from: Int, _ to: Int) -> [Float] {
+    let length = count == 1 ? 0 : [17, 200_003, 4_200_001][(to - from + count) % count % 3]
+    return (0..<length).map { Float(from * 1000 + to * 100 + $0 % 97) }
+  }
+  let longer = try communicator.exchange((0..<count).map { $0 == rank ? [] : long(rank, $0) })
+  try check(longer == (0..<count).map { $0 == rank ? [] : long($0, rank) }, "exchange of long messages")
   let triangle = count * (count + 1) / 2
   try check(try communicator.allReduceSum([rank + 1, 1]) == [triangle, count], "sum of integers")
   try check(try communicator.allReduceSum([Double(rank + 1)]) == [Double(triangle)], "sum of doubles")

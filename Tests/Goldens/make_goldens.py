@@ -1,6 +1,7 @@
 """Writes the goldens: tiny model folders made by transformers, pictures, records, and what transformers and PEFT compute from them.
 
     python make_goldens.py [NAME ...]        # into Fixtures/ beside this file; no NAME: everything
+    python make_goldens.py --curve [NAME ...]  # only curve.json, from the models and adapters that are there
 
 README.md describes what is written. Everything is float32, on one thread, with eager attention and fixed seeds.
 """
@@ -220,6 +221,7 @@ def build_gpt2(folder):
 
 MODELS = {"llava-clip-llama": build_clip_llama, "llava-siglip-qwen2": build_siglip_qwen2, "llava-list": build_list, "gpt2": build_gpt2}
 SEEDS = {"llava-clip-llama": 52, "llava-siglip-qwen2": 48, "llava-list": 49, "gpt2": 1}  # with these, greedy text is varied and no choice is close
+CURVES = ["llava-clip-llama", "llava-siglip-qwen2"]
 LINEAR = "q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj"
 LLAVA_PROMPTS = [(["00-wide.jpg"], "<image>\nWhat is in the picture?"), ([], "Name three colours."), (["06-alpha.png", "02-exact.jpg"], "First <image> then <image>: which is square?")]
 GPT2_PROMPTS = [([], "Name three colours."), ([], "Say hello."), ([], "What is 12 + 30? ü🙂")]
@@ -360,6 +362,17 @@ def lora_run(reference, folder, samples, tensors):
             "steps": lines, "nll_after": after}
 
 
+def curve_run(reference, folder, samples):
+    """The loss of fifty steps from the adapter in adapter_init, every record in each step: what bfloat16 is held against."""
+    setting = {"steps": 50, "global_batch": len(samples), "micro_batch": 2, "warmup_ratio": 0.03, "clip_norm": 1.0,
+               "parts": {"projector": {"train": "full", "learning_rate": 1e-3, "weight_decay": 0.0}, "language": {"train": "lora", "learning_rate": 2e-3, "weight_decay": 0.0}}}
+    model = PeftModel.from_pretrained(reference.model()[0], folder / "adapter_init", is_trainable=True)
+    lora = json.loads((folder / "adapter_init" / "adapter_config.json").read_text())
+    lines, _ = train(reference, model, samples, setting)
+    return {"versions": versions(), "setting": setting, "lora": {key: lora[key] for key in ("r", "lora_alpha", "target_modules")},
+            "steps": [{key: line[key] for key in ("step", "loss", "grad_norm", "supervised_tokens", "tokens", "images")} for line in lines]}
+
+
 def full_run(reference, samples):
     """Three steps of training everything, with one rate for each part."""
     setting = {"steps": 3, "global_batch": 4, "micro_batch": 2, "warmup_ratio": 0.0, "clip_norm": 1.0, "parts": {
@@ -422,12 +435,25 @@ def make(name):
     save_file({key: value.contiguous() for key, value in tensors.items()}, folder / "golden.safetensors")
     with open(folder / "golden.json", "w", encoding="utf-8") as out:
         json.dump(golden, out, ensure_ascii=False, separators=(",", ":"))
+    if name in CURVES: make_curve(name)
     for path in folder.rglob("*.safetensors"): path.chmod(0o644)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{name}: loss {golden['loss']:.6f} over {golden['supervised_tokens']} tokens, {size} bytes")
 
 
+def make_curve(name):
+    folder = FIXTURES / name
+    reference = Reference(folder / "model")
+    curve = curve_run(reference, folder, [reference.encode(record, FIXTURES / "images") for record in read_records(FIXTURES / "train.jsonl")])
+    with open(folder / "curve.json", "w", encoding="utf-8") as out:
+        json.dump(curve, out, separators=(",", ":"))
+    print(f"{name}: loss from {curve['steps'][0]['loss']:.4f} to {curve['steps'][-1]['loss']:.4f} in {len(curve['steps'])} steps")
+
+
 def main(names):
+    if names[:1] == ["--curve"]:
+        for name in names[1:] or CURVES: make_curve(name)
+        return
     FIXTURES.mkdir(exist_ok=True)
     make_pictures(FIXTURES / "images")
     make_records()

@@ -12,23 +12,35 @@ import Training
 struct GoldenRun: Sendable {
   let golden: Golden
   let section: String
+  /// The reference's settings and steps.
+  private let figures: JSON
   var threads = 1
+  /// Where the model's files are: those of the golden, or others of the same shapes.
+  var modelFolder: String
+  /// Of the frozen weights.
+  var precision = DType.float32
+  /// nil: the fastest of this processor.
+  var products: ProductKernels?
   var isDeterministic = true
   var recomputes = false
   var dropout = 0.0
   var shuffle = false
 
+  /// - Parameter section: of `golden.json`, or `curve` for `curve.json`.
   init(_ name: String, section: String) throws {
     golden = try Golden(name)
+    modelFolder = golden.modelFolder
     self.section = section
+    let curve = golden.folder + "/curve.json"
+    figures = try section == "curve" ? JSON(contentsOf: curve) : golden.json[section] ?? .null
   }
 
-  private var setting: JSON { golden.json[section]?["setting"] ?? .null }
-  var wantedSteps: [JSON] { golden.json[section]?["steps"]?.array ?? [] }
+  private var setting: JSON { figures["setting"] ?? .null }
+  var wantedSteps: [JSON] { figures["steps"]?.array ?? [] }
   var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
 
   func methods() throws -> [ModelPart: PartMethod] {
-    let lora = golden.json[section]?["lora"]
+    let lora = figures["lora"]
     var methods: [ModelPart: PartMethod] = [:]
     for part in ModelPart.allCases {
       switch setting["parts"]?[part.rawValue]?["train"]?.string {
@@ -62,12 +74,12 @@ struct GoldenRun: Sendable {
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.
   func start(_ communicator: any Communicator, profile: Profile? = nil) throws -> (Trainer, any Backend) {
-    let device = try CPUBackend(threads: threads)
+    let device = try CPUBackend(threads: threads, products: products)
     let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
-    let adapted = try AdaptedModel(ModelFolder(golden.modelFolder), methods: methods())
+    let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods())
     let adapter = golden.folder + "/adapter_init"
-    let hasAdapter = section == "lora"
-    try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: .float32, backend: backend)
+    let hasAdapter = section != "full"
+    try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: precision, backend: backend)
     let trainer = Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend, profile: profile)
     return (trainer, backend)
   }
