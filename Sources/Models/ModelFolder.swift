@@ -51,15 +51,6 @@ public struct ModelFolder {
     }
   }
 
-  /// Has the system hold the files in huge pages whose matrices are used where they are mapped, see
-  /// `holdInHugePages`: for one process of a node, before it loads weights for long work.
-  public func holdWeightsInHugePages(precision: DType) throws {
-    let paths = try WeightFiles(folder: path).files.filter { file in
-      file.entries.values.contains { $0.dtype == precision && $0.shape.count > 1 }
-    }.map(\.path)
-    for path in paths { holdInHugePages(path) }
-  }
-
   /// What the files hold under `key`, which must fit the parameter.
   private func source(_ key: String, of files: WeightFiles, for parameter: Parameter) throws -> WeightConversion.Source
   {

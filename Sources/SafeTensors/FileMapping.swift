@@ -1,11 +1,10 @@
 import Foundation
-import Ground
 
 /// Maps files of weights so that huge pages can hold them.
 ///
 /// A processor remembers where a few thousand pages lie. Weights in small pages are many more, and reading them costs
-/// products some percent of their time, more on virtual machines. Linux keeps files in huge pages too, on file systems that
-/// can (ext4, XFS, btrfs of recent kernels), when they are read through a mapping that is aligned and marked so.
+/// products some percent of their time. Linux keeps files in huge pages too, on file systems that can (ext4, XFS, btrfs of
+/// recent kernels), when they are first read through a mapping that is aligned and marked so.
 enum FileMapping {
   static let hugePage = 2 << 20
 
@@ -36,41 +35,4 @@ enum FileMapping {
   static func unmap(_ mapping: UnsafeRawBufferPointer) {
     munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress), mapping.count)
   }
-}
-
-/// Has the system hold a file in huge pages, if it can: where small pages hold it now, they are dropped and the file is
-/// read again. What goes wrong is no fault, only slower.
-///
-/// It is worth its time before long work on the weights. Programs that have mapped the file already keep their pages.
-/// - Returns: whether huge pages hold most of the file now.
-@discardableResult
-public func holdInHugePages(_ path: String) -> Bool {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-  guard descriptor >= 0 else { return false }
-  defer { close(descriptor) }
-  var status = stat()
-  guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
-  let (count, trial) = (Int(status.st_size), 4 * FileMapping.hugePage)
-  guard count >= 2 * trial else { return false }
-  if hugeShare(descriptor, count) > 0.5 { return true }
-  // The beginning shows whether this file system can.
-  posix_fadvise(descriptor, 0, off_t(trial), POSIX_FADV_DONTNEED)
-  guard hugeShare(descriptor, trial) > 0.5 else { return false }
-  posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
-  return hugeShare(descriptor, count) > 0.5
-}
-
-/// How much of the first `count` bytes huge pages hold, once each of these pages has been touched.
-private func hugeShare(_ descriptor: Int32, _ count: Int) -> Double {
-  guard let mapping = FileMapping.map(descriptor, count), let start = mapping.baseAddress else { return 0 }
-  defer { FileMapping.unmap(mapping) }
-  var sum: UInt8 = 0
-  for offset in stride(from: 0, to: count, by: FileMapping.hugePage) { sum &+= mapping[offset] }
-  withExtendedLifetime(sum) {}
-  let address = String(UInt(bitPattern: start), radix: 16)
-  let lines = ((try? readSystemFile("/proc/self/smaps")) ?? "").split(separator: "\n")
-  guard let own = lines.firstIndex(where: { $0.hasPrefix(address + "-") }) else { return 0 }
-  let line = lines[own...].first { $0.hasPrefix("FilePmdMapped:") }
-  let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-  return Double(kibibytes) * 1024 / Double(count)
 }

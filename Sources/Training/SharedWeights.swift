@@ -47,7 +47,6 @@ public struct SharedWeights {
     if communicator.localRank == 0, let found = attempt({ try conversion.prepare(in: cache, backend, verifies: true) })
     {
       path = found.path
-      holdInHugePages(path)
     }
     let paths = try told(path)
     let shared = paths[communicator.hostRanks[0]]

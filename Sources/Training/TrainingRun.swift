@@ -89,9 +89,6 @@ public final class TrainingRun {
     }
     try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
     let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
-    try communicator.agreeOnSuccess {
-      if communicator.localRank == 0 { try folder.holdWeightsInHugePages(precision: precision) }
-    }
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed, precision: precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },

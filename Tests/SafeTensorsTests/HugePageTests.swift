@@ -30,25 +30,4 @@ final class HugePageTests: XCTestCase {
       FileMapping.unmap(mapping)
     }
   }
-
-  /// Whether the system can is its own affair; the file's content is not.
-  func testHoldingAFileInHugePagesChangesNothingInIt() throws {
-    try makeFile(mebibytes: 24)
-    let before = try Data(contentsOf: URL(fileURLWithPath: path))
-    let open = try SafeTensorsFile(path)
-    let first = holdInHugePages(path)
-    XCTAssertTrue(try Data(open.bytes(of: "x")) == before.suffix(24 << 20))
-    XCTAssertTrue(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
-    if first { XCTAssertTrue(holdInHugePages(path), "once held, it stays") }
-  }
-
-  func testWhatCannotBeHeldIsLeftAlone() throws {
-    XCTAssertFalse(holdInHugePages(path), "no such file")
-    try makeFile(mebibytes: 1)
-    XCTAssertFalse(holdInHugePages(path), "too small to matter")
-    XCTAssertFalse(holdInHugePages(NSTemporaryDirectory()), "a folder")
-    XCTAssertEqual(mkfifo(path + ".pipe", 0o600), 0)
-    defer { unlink(path + ".pipe") }
-    XCTAssertFalse(holdInHugePages(path + ".pipe"), "a pipe without a writer")
-  }
 }
