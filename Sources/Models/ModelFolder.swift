@@ -22,8 +22,8 @@ public struct ModelFolder {
 
   /// Gives every parameter of `model` its value, but those that `isFresh` names, which an initialiser fills.
   ///
-  /// Frozen weights are used where the file is mapped when its type is the wanted one; trainable ones are copied
-  /// to F32 memory of their own.
+  /// Frozen matrices are used where the file is mapped when its type is the wanted one; trainable ones are copied
+  /// to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
   ///   - precision: of frozen matrices; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
@@ -70,9 +70,7 @@ public struct ModelFolder {
   private func prepared(
     _ stored: Tensor, _ parameter: Parameter, _ precision: DType, _ backend: any Backend
   ) -> Tensor {
-    if !parameter.isTrainable {
-      return backend.cast(stored, to: parameter.shape.count > 1 ? precision : .float32)
-    }
+    if !parameter.isTrainable, parameter.shape.count > 1 { return backend.cast(stored, to: precision) }
     guard stored.dtype == .float32 else { return backend.cast(stored, to: .float32) }
     let own = backend.empty(parameter.shape, .float32)
     backend.withBytes(of: stored) { backend.overwrite(own, with: $0) }
