@@ -46,14 +46,15 @@ INLINE void multiply(const struct mmd_attention_tile *tile, struct mmd_matrix a,
 }
 
 size_t mmd_attention_scratch(size_t rows, size_t keys, size_t head_width, bool backward) {
-  return backward ? 3 * rows * keys + rows * (head_width + 2) : 2 * rows * keys;
+  return backward ? 3 * rows * keys + rows * (head_width + 2) : 2 * rows * keys + rows;
 }
 
 MULTIVERSION void mmd_attention(const struct mmd_attention_tile *tile, float *o, size_t o_stride, float *log_sum,
                                 size_t log_sum_stride, float *scratch) {
   const size_t rows = tile->rows, width = tile->head_width;
   const size_t used = visible(rows - 1, tile->keys, tile->visible_first, tile->visible_step);
-  uint16_t *half = (uint16_t *)(scratch + rows * used);
+  float *inverses = scratch + rows * used;
+  uint16_t *half = (uint16_t *)(inverses + rows);
   multiply(tile, rows_of(tile->q, tile->q_stride), transposed(tile->k, tile->kv_stride), rows, used, width, false,
            scratch, used);
   for (size_t i = 0; i < rows; i++) {
@@ -63,8 +64,7 @@ MULTIVERSION void mmd_attention(const struct mmd_attention_tile *tile, float *o,
     const float sum =
         exponentiated(s, visible(i, tile->keys, tile->visible_first, tile->visible_step), used, scale, &top);
     log_sum[i * log_sum_stride] = scale * top + logf(sum);
-    const float inverse = 1.0f / sum;
-    for (size_t j = 0; j < used; j++) s[j] *= inverse;
+    inverses[i] = 1.0f / sum;
     if (rate > 0)
       for (size_t j = 0; j < used; j++) s[j] *= dropout_factor(rate, tile->dropout_key + ((uint64_t)i << 32), j);
     if (tile->is_half)
@@ -72,6 +72,9 @@ MULTIVERSION void mmd_attention(const struct mmd_attention_tile *tile, float *o,
   }
   multiply(tile, rows_of(tile->is_half ? (void *)half : scratch, used), rows_of(tile->v, tile->kv_stride), rows, width,
            used, false, o, o_stride);
+  // Weights are divided by their sum here, where there are fewer numbers.
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < width; j++) o[i * o_stride + j] *= inverses[i];
 }
 
 /// From scores s and gradients d of the weights, for one key and the rows from `first` on: the weights after dropout,
