@@ -1,3 +1,5 @@
+import Foundation
+
 /// A failure that a user can act on, told in one line.
 ///
 /// Every room throws this one type. What reaches the terminal is
@@ -41,5 +43,13 @@ extension Fault: CustomStringConvertible {
   public var description: String {
     guard let place else { return "\(what): \(remedy)" }
     return "\(what) (\(place)): \(remedy)"
+  }
+}
+
+extension Fault {
+  /// Ends the process with this fault as its last line, where nothing can be thrown.
+  public func endProcess() -> Never {
+    FileHandle.standardError.write(Data("mmdist: error: \(self)\n".utf8))
+    exit(kind.rawValue)
   }
 }

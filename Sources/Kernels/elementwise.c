@@ -38,11 +38,6 @@ MULTIVERSION void mmd_scale(const float *x, float scale, float *y, size_t count)
   for (size_t i = 0; i < count; i++) y[i] = scale * x[i];
 }
 
-MULTIVERSION void mmd_add_bias(float *y, const float *bias, size_t rows, size_t width) {
-  for (size_t r = 0; r < rows; r++)
-    for (size_t i = 0; i < width; i++) y[r * width + i] += bias[i];
-}
-
 MULTIVERSION void mmd_column_sum(const float *x, float *sum, size_t rows, size_t width) {
   for (size_t i = 0; i < width; i++) sum[i] = 0;
   for (size_t r = 0; r < rows; r++)

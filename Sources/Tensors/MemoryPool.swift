@@ -1,4 +1,5 @@
 import Foundation
+import Ground
 import Synchronization
 
 /// Keeps freed blocks for the next request of their size class: fresh pages cost more than the
@@ -9,12 +10,16 @@ import Synchronization
 /// that the first step touches few hundred of these and not a hundred thousand small ones.
 public final class MemoryPool: Sendable {
   fileprivate struct State {
-    var free: [Int: [UInt]] = [:]
+    var free: [Int: [Block]] = [:]
     var held = 0
     var peak = 0
-    var slabs: [UInt] = []
+    var slabs: [Block] = []
     /// What of the newest slab has not been given out yet.
-    var rest: Range<UInt> = 0..<0
+    var rest: (start: Block, byteCount: Int)?
+  }
+  /// Memory that nobody else uses, which any thread may take.
+  fileprivate struct Block: @unchecked Sendable {
+    let address: UnsafeMutableRawPointer
   }
   private let state = Mutex(State())
 
@@ -22,7 +27,7 @@ public final class MemoryPool: Sendable {
 
   deinit {
     state.withLock { state in
-      for slab in state.slabs { Foundation.free(UnsafeMutableRawPointer(bitPattern: slab)) }
+      for slab in state.slabs { Foundation.free(slab.address) }
     }
   }
 
@@ -30,8 +35,7 @@ public final class MemoryPool: Sendable {
   public func storage(_ byteCount: Int) -> Storage {
     let size = MemoryPool.sizeClass(byteCount)
     let block = state.withLock { state in state.free[size]?.popLast() ?? state.fresh(size) }
-    guard let address = UnsafeMutableRawPointer(bitPattern: block) else { fatalError("a block at address 0") }
-    return Storage(address: address, byteCount: byteCount) { [self] in
+    return Storage(address: block.address, byteCount: byteCount) { [self] in
       state.withLock { $0.free[size, default: []].append(block) }
     }
   }
@@ -51,27 +55,33 @@ extension MemoryPool.State {
   /// The size of a slab, of which untouched pages take no memory; larger blocks get one of their own.
   private static let slabSize = 64 << 20
 
-  fileprivate mutating func fresh(_ size: Int) -> UInt {
+  fileprivate mutating func fresh(_ size: Int) -> MemoryPool.Block {
     held += size
     peak = max(peak, held)
     if size > Self.slabSize / 4 { return slab(size) }
-    if rest.count < size {
-      let start = slab(Self.slabSize)
-      rest = start..<start + UInt(Self.slabSize)
+    let left: (start: MemoryPool.Block, byteCount: Int)
+    if let rest, rest.byteCount >= size {
+      left = rest
+    } else {
+      left = (slab(Self.slabSize), Self.slabSize)
     }
-    let block = rest.lowerBound
-    rest = block + UInt(size)..<rest.upperBound
-    return block
+    rest = (MemoryPool.Block(address: left.start.address + size), left.byteCount - size)
+    return left.start
   }
 
-  private mutating func slab(_ size: Int) -> UInt {
+  private mutating func slab(_ size: Int) -> MemoryPool.Block {
     let hugePage = 2 << 20
     var start: UnsafeMutableRawPointer?
     guard posix_memalign(&start, hugePage, size) == 0, let start else {
-      fatalError("out of memory: \(size) more bytes cannot be had")
+      // An operation cannot throw, and no step could go on.
+      Fault(
+        .internalError, "out of memory: \(size >> 20) MiB more than \(held >> 20) MiB cannot be had", at: "this rank",
+        "lower train.micro_batch or data.max_length, set train.recompute, or start fewer ranks on a node"
+      ).endProcess()
     }
     madvise(start, size, 14 /* MADV_HUGEPAGE */)
-    slabs.append(UInt(bitPattern: start))
-    return UInt(bitPattern: start)
+    let slab = MemoryPool.Block(address: start)
+    slabs.append(slab)
+    return slab
   }
 }

@@ -17,8 +17,7 @@ do {
     exit(fault.kind.rawValue)
   }
 } catch let fault as Fault {
-  FileHandle.standardError.write(Data("mmdist: error: \(fault)\n".utf8))
-  exit(fault.kind.rawValue)
+  fault.endProcess()
 }
 
 func run(_ mode: String, _ communicator: any Communicator) throws {

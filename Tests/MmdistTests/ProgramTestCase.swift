@@ -53,6 +53,12 @@ class ProgramTestCase: XCTestCase {
   func assertRefused(
     _ arguments: [String], _ kind: Fault.Kind, _ says: String..., file: StaticString = #filePath, line: UInt = #line
   ) throws {
+    try assertRefused(arguments, kind, says, file: file, line: line)
+  }
+
+  func assertRefused(
+    _ arguments: [String], _ kind: Fault.Kind, _ says: [String], file: StaticString = #filePath, line: UInt = #line
+  ) throws {
     for ranks in [nil, 2] {
       let ended = try run(arguments, ranks: ranks, file: file, line: line)
       XCTAssertEqual(ended.code, kind.rawValue, "\(arguments): \(ended.errors)", file: file, line: line)

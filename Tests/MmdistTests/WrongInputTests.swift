@@ -175,12 +175,7 @@ final class WrongInputTests: ProgramTestCase {
     try? FileManager.default.removeItem(atPath: path("model"))
     try copy(golden.modelFolder, to: "model")
     try change("model/\(name)", body)
-    for ranks in [nil, 2] {
-      let ended = try run(train + sets("model=model"), ranks: ranks)
-      XCTAssertEqual(ended.code, kind.rawValue, ended.errors)
-      XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
-      for words in says { XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)") }
-    }
+    try assertRefused(train + sets("model=model"), kind, says)
   }
 
   func testATruncatedSafetensorsFile() throws {
@@ -240,14 +235,7 @@ final class WrongInputTests: ProgramTestCase {
     let evaluation = [
       "eval", "-c", "run.yaml", "--data", golden.recordsFile, "--images", golden.imagesFolder, "--output", "r.json",
     ]
-    for arguments in [train, evaluation] {
-      for ranks in [nil, 2] {
-        let ended = try run(arguments + sets("adapter=adapter"), ranks: ranks)
-        XCTAssertEqual(ended.code, kind.rawValue, ended.errors)
-        XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
-        for words in says { XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)") }
-      }
-    }
+    for arguments in [train, evaluation] { try assertRefused(arguments + sets("adapter=adapter"), kind, says) }
   }
 
   func testAnAdapterThatDoesNotBindEveryKey() throws {

@@ -5,11 +5,11 @@ import XCTest
 
 /// Conversions between types, bit for bit.
 final class ConversionTests: XCTestCase {
-  private let figures: SafeTensorsFile = {
+  private func figures() throws -> SafeTensorsFile {
     let here = #filePath
-    let path = here.replacingOccurrences(of: "ConversionTests.swift", with: "Fixtures/ops.safetensors")
-    do { return try SafeTensorsFile(path) } catch { fatalError("\(error)") }
-  }()
+    return try SafeTensorsFile(
+      here.replacingOccurrences(of: "ConversionTests.swift", with: "Fixtures/ops.safetensors"))
+  }
 
   /// A tensor of 16-bit patterns.
   private func halves(_ patterns: [UInt16], _ dtype: DType, _ backend: any Backend) -> Tensor {
@@ -26,8 +26,8 @@ final class ConversionTests: XCTestCase {
 
   func testF32ToBF16RoundsToTheNearestEvenAsPyTorchDoes() throws {
     let backend = try CPUBackend(threads: 1)
-    let values = try figures.integers("bf16.from").map { Float(bitPattern: UInt32(bitPattern: $0)) }
-    let wanted: [UInt16] = try figures.numbers("bf16.to")
+    let values = try figures().integers("bf16.from").map { Float(bitPattern: UInt32(bitPattern: $0)) }
+    let wanted: [UInt16] = try figures().numbers("bf16.to")
     let found = patterns(backend.cast(backend.tensor(values, [values.count]), to: .bfloat16), backend)
     XCTAssertEqual(values.count, 30)
     for (value, (found, wanted)) in zip(values, zip(found, wanted)) {
@@ -51,8 +51,8 @@ final class ConversionTests: XCTestCase {
 
   func testF16ToF32AsPyTorchDoesIt() throws {
     let backend = try CPUBackend(threads: 1)
-    let half: [UInt16] = try figures.numbers("f16.from")
-    let wanted = try figures.integers("f16.to").map { Float(bitPattern: UInt32(bitPattern: $0)) }
+    let half: [UInt16] = try figures().numbers("f16.from")
+    let wanted = try figures().integers("f16.to").map { Float(bitPattern: UInt32(bitPattern: $0)) }
     let found = backend.read(halves(half, .float16, backend))
     XCTAssertEqual(half.count, 21)
     for (found, wanted) in zip(found, wanted) {

@@ -72,8 +72,6 @@ void mmd_add(const float *_Nonnull a, const float *_Nonnull b, float *_Nonnull y
 /// y += scale · x
 void mmd_accumulate(const float *_Nonnull x, float scale, float *_Nonnull y, size_t count);
 void mmd_scale(const float *_Nonnull x, float scale, float *_Nonnull y, size_t count);
-/// Each row of y[rows, width] += bias[width]
-void mmd_add_bias(float *_Nonnull y, const float *_Nonnull bias, size_t rows, size_t width);
 /// sum[width] = Σ over rows of x[rows, width], rows in order.
 void mmd_column_sum(const float *_Nonnull x, float *_Nonnull sum, size_t rows, size_t width);
 /// Σ x², in double precision and a fixed order.

@@ -3,10 +3,7 @@ import Kernels
 
 extension CPUBackend {
   /// The kernels of products, and the features of the processor that all other kernels are chosen by.
-  public var arithmetic: String {
-    let core = products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : ""
-    return "CPU, products \(products.rawValue)\(core), \(CPUBackend.processor)"
-  }
+  public var arithmetic: String { "CPU, products \(multiplier), \(CPUBackend.processor)" }
 
   /// The lines of `/proc/cpuinfo` that name the kind of the first processor and what it can do.
   private static var processor: String {

@@ -25,9 +25,13 @@ public final class CPUBackend: Backend {
   }
 
   public var summary: String {
-    let core = products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : ""
-    return "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), products \(products.rawValue)\(core)"
+    "CPU, \(workers.count) thread\(workers.count == 1 ? "" : "s"), products \(multiplier)"
   }
+  /// What multiplies; of OpenBLAS also which of its kernels.
+  var multiplier: String {
+    products.rawValue + (products == .openBLAS ? " (\(String(cString: mmd_blas_core())))" : "")
+  }
+
   public var computesRowsApart: Bool { products != .openBLAS }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.

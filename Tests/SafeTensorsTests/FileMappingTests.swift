@@ -4,7 +4,7 @@ import XCTest
 
 @testable import SafeTensors
 
-final class HugePageTests: XCTestCase {
+final class FileMappingTests: XCTestCase {
   private let path = NSTemporaryDirectory() + "huge-\(UUID().uuidString).safetensors"
 
   override func tearDown() { unlink(path) }
