@@ -3,12 +3,35 @@ import Checkpoints
 import Ground
 import Tensors
 
-/// Gives a model the trained weights of a checkpoint, and nothing else of it.
-/// - Throws: `Fault(.badConfiguration)` when the checkpoint trained other parameters.
-public func restoreWeights(of adapted: AdaptedModel, from checkpoint: Checkpoint, _ backend: any Backend) throws {
-  let parameters = Dictionary(uniqueKeysWithValues: adapted.trainable.map { ("model." + $0.name, $0) })
+/// Which numbers a checkpoint holds for each trained parameter, beside the optimiser's state.
+public enum SavedWeights: Sendable {
+  case trained
+  /// Their moving average, where the run kept one.
+  case average
+
+  /// What the parameter's name follows.
+  var prefix: String {
+    switch self {
+    case .trained: "model."
+    case .average: "ema."
+    }
+  }
+}
+
+/// Gives a model the trained weights of a checkpoint, or their averages, and nothing else of it.
+/// - Throws: `Fault(.badConfiguration)` when the checkpoint trained other parameters or has no averages.
+public func restoreWeights(
+  of adapted: AdaptedModel, from checkpoint: Checkpoint, taking kind: SavedWeights = .trained, _ backend: any Backend
+) throws {
+  let parameters = Dictionary(uniqueKeysWithValues: adapted.trainable.map { (kind.prefix + $0.name, $0) })
+  let tensors = checkpoint.tensors.filter { $0.description.name.hasPrefix(kind.prefix) }
+  if kind == .average, tensors.isEmpty {
+    throw Fault(
+      .badConfiguration, "the checkpoint has no averages of the weights", at: checkpoint.folder,
+      "leave out --ema, or train with train.ema")
+  }
   var waiting = Set(parameters.keys)
-  for tensor in checkpoint.tensors where tensor.description.name.hasPrefix("model.") {
+  for tensor in tensors {
     let description = tensor.description
     guard let parameter = parameters[description.name], parameter.shape == description.shape,
       description.dtype == .float32
@@ -31,5 +54,6 @@ public func restoreWeights(of adapted: AdaptedModel, from checkpoint: Checkpoint
     }
     let flat = parameter.value.reshaped([parameter.count])
     backend.overwrite(flat.slice(start..<start + box.elementCount), with: bytes)
+    parameter.valueChanged()
   }
 }

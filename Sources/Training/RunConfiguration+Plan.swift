@@ -34,8 +34,8 @@ extension RunConfiguration {
     return TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
-      optimizer: AdamW.Settings(
-        beta1: train.optimizer.betas[0], beta2: train.optimizer.betas[1], epsilon: train.optimizer.epsilon),
+      optimizer: makeRule(train.optimizer), layerDecay: train.layerDecay,
+      average: train.ema.map { MovingAverage.Settings(decay: $0.decay, warmsUp: $0.warmup) },
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))

@@ -18,7 +18,8 @@ public final class Trainer {
   /// Updates done so far.
   public internal(set) var step = 0
 
-  let optimizer: AdamW
+  let optimizer: Optimizer
+  let average: MovingAverage?
   private let backend: any Backend
   private let communicator: any Communicator
   private let reducer: GradientReducer
@@ -45,7 +46,9 @@ public final class Trainer {
     parameters = adapted.trainable.reversed()
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
-    optimizer = AdamW(parameters, plan.optimizer, backend)
+    let factors = RateFactors(adapted.model.parameters, layerDecay: plan.layerDecay)
+    optimizer = Optimizer(parameters, plan.optimizer, rateFactor: { factors($0.name) }, backend)
+    average = plan.average.map { MovingAverage(adapted.trainable, $0, backend) }
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
       deterministic: plan.isDeterministic, profile: profile)
@@ -158,6 +161,7 @@ public final class Trainer {
     optimizer.update(
       gradients: gradients, gradientScale: Float(normaliser * clip), rate: rate,
       decay: { [plan] in plan.parts[$0]?.weightDecay ?? 0 })
+    average?.update(step: step)
     let mean = supervised > 0 ? loss / Double(supervised) : 0
     return StepReport(
       step: step, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],

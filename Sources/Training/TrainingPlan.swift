@@ -18,7 +18,11 @@ public struct TrainingPlan {
   public var microBatch: Int
   public var seed: UInt64
   public var parts: [ModelPart: Part]
-  public var optimizer: AdamW.Settings
+  public var optimizer: any OptimizerRule
+  /// Each layer's rate by that of the layer above; nil: a part has one rate.
+  public var layerDecay: Double?
+  /// nil: no average of the weights is kept.
+  public var average: MovingAverage.Settings?
   public var schedule: Schedule
   public var clipNorm: Double?
   public var recomputes: Bool
@@ -27,8 +31,9 @@ public struct TrainingPlan {
 
   public init(
     steps: Int, globalBatch: Int, microBatch: Int, seed: UInt64, parts: [ModelPart: Part],
-    optimizer: AdamW.Settings = AdamW.Settings(), schedule: Schedule, clipNorm: Double?, recomputes: Bool = false,
-    isDeterministic: Bool = true, objective: any Objective = CrossEntropy()
+    optimizer: any OptimizerRule = AdamW(), layerDecay: Double? = nil, average: MovingAverage.Settings? = nil,
+    schedule: Schedule, clipNorm: Double?, recomputes: Bool = false, isDeterministic: Bool = true,
+    objective: any Objective = CrossEntropy()
   ) {
     self.steps = steps
     self.globalBatch = globalBatch
@@ -36,6 +41,8 @@ public struct TrainingPlan {
     self.seed = seed
     self.parts = parts
     self.optimizer = optimizer
+    self.layerDecay = layerDecay
+    self.average = average
     self.schedule = schedule
     self.clipNorm = clipNorm
     self.recomputes = recomputes

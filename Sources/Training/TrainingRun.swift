@@ -105,6 +105,7 @@ public final class TrainingRun {
       }
       for line in adapted.partsTable(learningRates: plan.parts.mapValues(\.learningRate)) { audience.note(line) }
       audience.note(adapted.parameterLine)
+      audience.note(trainer.optimizer.summary)
       warnAboutRanks(plan)
     }
   }

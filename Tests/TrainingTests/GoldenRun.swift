@@ -4,6 +4,7 @@ import Foundation
 import Ground
 import Models
 import Parallel
+import RunFile
 import Tensors
 import TestSupport
 import Training
@@ -25,6 +26,9 @@ struct GoldenRun: Sendable {
   var recomputes = false
   var dropout = 0.0
   var shuffle = false
+  var optimizer: any OptimizerRule = AdamW()
+  var layerDecay: Double?
+  var average: MovingAverage.Settings?
 
   /// - Parameter section: of `golden.json`, or `curve` for `curve.json`.
   init(_ name: String, section: String) throws {
@@ -33,6 +37,27 @@ struct GoldenRun: Sendable {
     self.section = section
     let curve = golden.folder + "/curve.json"
     figures = try section == "curve" ? JSON(contentsOf: curve) : golden.json[section] ?? .null
+  }
+
+  /// A run of `optimizers/training.json`: all of a model trained by one of the rules.
+  init(rule run: String) throws {
+    golden = try Golden("llava-siglip-qwen2")
+    modelFolder = golden.modelFolder
+    section = "full"
+    let json = try JSON(contentsOf: Golden.fixtures + "/optimizers/training.json")
+    let own = json["runs"]?[run] ?? .null
+    figures = own.with("setting", (json["setting"] ?? .null).with("parts", own["parts"] ?? .null))
+    let keys = own["optimizer"] ?? .null
+    optimizer = makeRule(
+      try RunConfiguration(parsing: "model: here\noutput: /there\ntrain: {optimizer: \(keys)}").train.optimizer)
+    layerDecay = own["layer_decay"]?.double
+    average = own["ema"]?["decay"]?.double.map { MovingAverage.Settings(decay: $0) }
+  }
+
+  /// The norm of what training did to each parameter, or to its average.
+  func changeNorms(ofAverage: Bool = false) -> [String: Double] {
+    let norms = figures[ofAverage ? "average_change_norms" : "change_norms"]?.object ?? [:]
+    return Dictionary(uniqueKeysWithValues: norms.compactMap { name, norm in norm.double.map { (name, $0) } })
   }
 
   private var setting: JSON { figures["setting"] ?? .null }
@@ -68,6 +93,7 @@ struct GoldenRun: Sendable {
     let ratio = setting["warmup_ratio"]?.double ?? 0
     return TrainingPlan(
       steps: all, globalBatch: globalBatch, microBatch: setting["micro_batch"]?.integer ?? 0, seed: 0, parts: parts,
+      optimizer: optimizer, layerDecay: layerDecay, average: average,
       schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
       clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
   }
