@@ -25,6 +25,7 @@ public final class Trainer {
   private let reducer: GradientReducer
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
+  private let trainedParts: Set<ModelPart>
   private let batches: BatchPlan
   private let features: FeatureCache?
   private let profile: Profile?
@@ -46,8 +47,11 @@ public final class Trainer {
     parameters = adapted.trainable.reversed()
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
-    let factors = RateFactors(adapted.model.parameters, layerDecay: plan.layerDecay)
-    optimizer = Optimizer(parameters, plan.optimizer, rateFactor: { factors($0.name) }, backend)
+    trainedParts = Set(parameters.map { MultimodalModel.part(of: $0.name) })
+    let factors = RateFactors(
+      adapted.model.parameters, layerDecay: plan.layerDecay,
+      loraPlusRatios: plan.parts.compactMapValues(\.loraPlusRatio))
+    optimizer = Optimizer(parameters, plan.optimizer, rateFactor: factors.callAsFunction, backend)
     average = plan.average.map { MovingAverage(adapted.trainable, $0, backend) }
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
@@ -149,7 +153,7 @@ public final class Trainer {
         owner: reducer)
     }
     var squares: OrderedDictionary<ModelPart, Double> = [:]
-    for part in ModelPart.allCases where isTrained(part) { squares[part] = 0 }
+    for part in ModelPart.allCases where trainedParts.contains(part) { squares[part] = 0 }
     for (parameter, gradient) in zip(parameters, gradients) {
       guard let gradient else { continue }
       squares[MultimodalModel.part(of: parameter.name), default: 0] += backend.sumOfSquares(gradient)
@@ -170,10 +174,6 @@ public final class Trainer {
       learningRates: named(
         OrderedDictionary(uniqueKeysWithValues: squares.keys.map { ($0, rate($0)) })), seconds: 0, dataSeconds: 0,
       communicationSeconds: 0, exposedSeconds: 0, bytesSent: 0, peakMemory: 0)
-  }
-
-  private func isTrained(_ part: ModelPart) -> Bool {
-    adapted.methods[part].map { $0 != .frozen } ?? false
   }
 
   private func named(_ values: OrderedDictionary<ModelPart, Double>) -> OrderedDictionary<String, Double> {

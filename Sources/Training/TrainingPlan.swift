@@ -6,10 +6,13 @@ public struct TrainingPlan {
   public struct Part: Equatable, Sendable {
     public var learningRate: Double
     public var weightDecay: Double
+    /// What the rate of LoRA's matrices B is multiplied with; nil: nothing.
+    public var loraPlusRatio: Double?
 
-    public init(learningRate: Double, weightDecay: Double) {
+    public init(learningRate: Double, weightDecay: Double, loraPlusRatio: Double? = nil) {
       self.learningRate = learningRate
       self.weightDecay = weightDecay
+      self.loraPlusRatio = loraPlusRatio
     }
   }
 

@@ -13,13 +13,15 @@ import bitsandbytes as bnb
 import bitsandbytes.backends.cpu.ops as cpu_ops
 import bitsandbytes.functional as bnb_functional
 import numpy as np
-import torch, transformers
+import peft, torch, transformers
+from peft import PeftModel
+from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import save_file
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import get_cosine_schedule_with_warmup
 from transformers.optimization import Adafactor
 
-from make_goldens import FIXTURES, part_of
+from make_goldens import FIXTURES, adapter_key, part_of
 from reference import Reference, read_records, supervised, token_losses
 
 torch.set_num_threads(1)
@@ -122,6 +124,26 @@ def layer_factor(name, depths, decay):
     return decay ** (top - layer)
 
 
+def train(reference, model, samples, setting, optimizer, trainable, after=lambda step: None):
+    """Optimizer steps over the records in file order, cyclic; the figures of each."""
+    schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(setting["warmup_ratio"] * setting["steps"]), setting["steps"])
+    model.train()
+    size, micro, lines = setting["global_batch"], setting["micro_batch"], []
+    for step in range(1, setting["steps"] + 1):
+        chosen = [samples[((step - 1) * size + offset) % len(samples)] for offset in range(size)]
+        total, loss = sum(supervised(sample["labels"]) for sample in chosen), 0.0
+        for start in range(0, size, micro):
+            inputs, labels = reference.batch(chosen[start : start + micro])
+            losses = token_losses(model(**inputs).logits, labels).sum()
+            (losses / total).backward()
+            loss += losses.item()
+        norm = torch.nn.utils.clip_grad_norm_(list(trainable.values()), setting["clip_norm"], foreach=False).item()
+        lines.append({"step": step, "loss": loss / total, "grad_norm": norm})
+        optimizer.step(); schedule.step(); optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad(): after(step)
+    return lines
+
+
 def make_training():
     reference = Reference(FIXTURES / "llava-siglip-qwen2" / "model")
     samples = [reference.encode(record, FIXTURES / "images") for record in read_records(FIXTURES / "train.jsonl")]
@@ -140,29 +162,32 @@ def make_training():
             rate = TRAINING_RATE[options["rule"]] * PARTS[part_of(key)]
             groups.append({"params": [p], "lr": rate * layer_factor(key, depths, options.get("layer_decay", 1.0)), "weight_decay": 0.0 if spared else 0.01})
         optimizer = make(groups)
-        schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(setting["warmup_ratio"] * setting["steps"]), setting["steps"])
-        model.train()
-        size, micro, lines = setting["global_batch"], setting["micro_batch"], []
-        for step in range(1, setting["steps"] + 1):
-            chosen = [samples[((step - 1) * size + offset) % len(samples)] for offset in range(size)]
-            total, loss = sum(supervised(sample["labels"]) for sample in chosen), 0.0
-            for start in range(0, size, micro):
-                inputs, labels = reference.batch(chosen[start : start + micro])
-                losses = token_losses(model(**inputs).logits, labels).sum()
-                (losses / total).backward()
-                loss += losses.item()
-            norm = torch.nn.utils.clip_grad_norm_(list(trainable.values()), setting["clip_norm"], foreach=False).item()
-            lines.append({"step": step, "loss": loss / total, "grad_norm": norm})
-            optimizer.step(); schedule.step(); optimizer.zero_grad(set_to_none=True)
-            if "ema" in options:
-                with torch.no_grad(): get_ema_multi_avg_fn(options["ema"]["decay"])(list(average.values()), list(trainable.values()), step)
+        def after(step):
+            if "ema" in options: get_ema_multi_avg_fn(options["ema"]["decay"])(list(average.values()), list(trainable.values()), step)
+        lines = train(reference, model, samples, setting, optimizer, trainable, after)
         moved = lambda values: {key: (p.detach() - before[key]).double().norm().item() for key, p in values.items()}
         runs[run] = {"optimizer": {"name": name, **keys}, "parts": {part: {"train": "full", "learning_rate": TRAINING_RATE[options["rule"]] * share, "weight_decay": 0.01} for part, share in PARTS.items()},
                      **{key: options[key] for key in ("layer_decay", "ema") if key in options}, "steps": lines, "change_norms": moved(trainable)}
         if "ema" in options: runs[run]["average_change_norms"] = moved(average)
         print(run, lines[0]["loss"], lines[-1]["loss"])
-    versions = {module.__name__: module.__version__ for module in (torch, transformers, bnb)}
+    runs["lora_plus"] = lora_plus(setting)
+    versions = {module.__name__: module.__version__ for module in (torch, transformers, peft, bnb)}
     (FOLDER / "training.json").write_text(json.dumps({"versions": versions, "setting": setting, "runs": runs}, indent=1) + "\n")
+
+
+def lora_plus(setting):
+    """LoRA+ on GPT-2 by PEFT: matrices B learn 16 times as fast as A."""
+    reference = Reference(FIXTURES / "gpt2" / "model")
+    samples = [reference.encode(record, FIXTURES / "images") for record in read_records(FIXTURES / "text.jsonl")]
+    model = PeftModel.from_pretrained(reference.model()[0], FIXTURES / "gpt2" / "adapter_init", is_trainable=True)
+    row = {"train": "lora", "learning_rate": 2e-4, "weight_decay": 0.01, "lora_plus_ratio": 16}
+    optimizer = create_loraplus_optimizer(model, torch.optim.AdamW, lr=row["learning_rate"], loraplus_lr_ratio=row["lora_plus_ratio"],
+                                          loraplus_weight_decay=row["weight_decay"], betas=(0.9, 0.999), eps=1e-8, foreach=False)
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    before = {key: p.detach().clone() for key, p in trainable.items()}
+    lines = train(reference, model, samples, setting, optimizer, trainable)
+    return {"model": "gpt2", "optimizer": {"name": "adamw"}, "parts": {"language": row}, "steps": lines,
+            "change_norms": {adapter_key(key).removeprefix("base_model.model."): (p.detach() - before[key]).double().norm().item() for key, p in trainable.items()}}
 
 
 if __name__ == "__main__":

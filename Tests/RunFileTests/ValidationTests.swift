@@ -56,6 +56,8 @@ final class ValidationTests: XCTestCase {
       ("train.optimizer={name: adafactor, clip_threshold: 0}", "train.optimizer.clip_threshold"),
       ("train.optimizer={name: adafactor, decay_rate: 0}", "train.optimizer.decay_rate"),
       ("train.optimizer={name: adafactor, smallest_scale: .inf}", "train.optimizer.smallest_scale"),
+      ("train.parts.language.lora_plus_ratio=0", "train.parts.language.lora_plus_ratio"),
+      ("train.parts.projector.lora_plus_ratio=16", "train.parts.projector.lora_plus_ratio"),
       ("train.layer_decay=0", "train.layer_decay"), ("train.layer_decay=1.1", "train.layer_decay"),
       ("train.ema.decay=1", "train.ema.decay"), ("train.ema.decay=.nan", "train.ema.decay"),
       ("train.schedule.warmup_ratio=1.1", "train.schedule.warmup_ratio"),

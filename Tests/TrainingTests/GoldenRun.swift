@@ -39,14 +39,15 @@ struct GoldenRun: Sendable {
     figures = try section == "curve" ? JSON(contentsOf: curve) : golden.json[section] ?? .null
   }
 
-  /// A run of `optimizers/training.json`: all of a model trained by one of the rules.
+  /// A run of `optimizers/training.json`: a model trained by one of the rules, whole or by LoRA.
   init(rule run: String) throws {
-    golden = try Golden("llava-siglip-qwen2")
-    modelFolder = golden.modelFolder
-    section = "full"
     let json = try JSON(contentsOf: Golden.fixtures + "/optimizers/training.json")
     let own = json["runs"]?[run] ?? .null
+    golden = try Golden(own["model"]?.string ?? "llava-siglip-qwen2")
+    modelFolder = golden.modelFolder
+    section = own["parts"]?["language"]?["train"]?.string ?? ""
     figures = own.with("setting", (json["setting"] ?? .null).with("parts", own["parts"] ?? .null))
+      .with("lora", golden.json["lora"]?["lora"] ?? .null)
     let keys = own["optimizer"] ?? .null
     optimizer = makeRule(
       try RunConfiguration(parsing: "model: here\noutput: /there\ntrain: {optimizer: \(keys)}").train.optimizer)
@@ -64,9 +65,9 @@ struct GoldenRun: Sendable {
   var wantedSteps: [JSON] { figures["steps"]?.array ?? [] }
   var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
 
-  func methods() throws -> [ModelPart: PartMethod] {
+  func methods() throws -> [ModelPart: any TuningMethod] {
     let lora = figures["lora"]
-    var methods: [ModelPart: PartMethod] = [:]
+    var methods: [ModelPart: any TuningMethod] = [:]
     for part in ModelPart.allCases {
       switch setting["parts"]?[part.rawValue]?["train"]?.string {
       case "full": methods[part] = .full
@@ -87,7 +88,8 @@ struct GoldenRun: Sendable {
     for part in ModelPart.allCases {
       guard let row = setting["parts"]?[part.rawValue] else { continue }
       parts[part] = TrainingPlan.Part(
-        learningRate: row["learning_rate"]?.double ?? 0, weightDecay: row["weight_decay"]?.double ?? 0)
+        learningRate: row["learning_rate"]?.double ?? 0, weightDecay: row["weight_decay"]?.double ?? 0,
+        loraPlusRatio: row["lora_plus_ratio"]?.double)
     }
     let all = setting["steps"]?.integer ?? 0
     let ratio = setting["warmup_ratio"]?.double ?? 0

@@ -176,13 +176,27 @@ final class OptimizerTests: XCTestCase {
     let backbone = names.map { Parameter(name: $0, shape: [1]) }
     let factors = RateFactors(backbone, layerDecay: 0.5)
     let wanted = [0.0625, 0.125, 0.5, 1, 0.0625, 1, 0.125, 0.25, 0.5, 1, 1]
-    XCTAssertEqual(names.map { factors($0) }, wanted)
+    XCTAssertEqual(backbone.map { factors($0) }, wanted)
     let gpt2 = [
       "transformer.wte.weight", "transformer.wpe.weight", "transformer.h.0.ln_1.bias", "transformer.ln_f.bias",
     ]
-    let one = RateFactors(gpt2.map { Parameter(name: $0, shape: [1]) }, layerDecay: 0.5)
-    XCTAssertEqual(gpt2.map { one($0) }, [0.25, 0.25, 0.5, 1])
-    XCTAssertEqual(names.map { RateFactors(backbone, layerDecay: nil)($0) }, names.map { _ in 1 })
+    let text = gpt2.map { Parameter(name: $0, shape: [1]) }
+    let one = RateFactors(text, layerDecay: 0.5)
+    XCTAssertEqual(text.map { one($0) }, [0.25, 0.25, 0.5, 1])
+    XCTAssertEqual(backbone.map { RateFactors(backbone, layerDecay: nil)($0) }, names.map { _ in 1 })
+  }
+
+  func testRatesOfLoRAPlus() {
+    let layer = "model.language_model.layers.1.self_attn.q_proj."
+    let parameters = [
+      Parameter(name: layer + "lora_A.weight", shape: [4, 8]), Parameter(name: layer + "lora_B.weight", shape: [8, 4]),
+      Parameter(name: layer + "bias", shape: [8]),
+      Parameter(name: "model.vision_tower.encoder.layers.0.mlp.fc1.lora_B.weight", shape: [8, 4]),
+    ]
+    let factors = RateFactors(parameters, layerDecay: nil, loraPlusRatios: [.language: 16])
+    XCTAssertEqual(parameters.map { factors($0) }, [1, 16, 16, 1])
+    let both = RateFactors(parameters, layerDecay: 0.5, loraPlusRatios: [.language: 16])
+    XCTAssertEqual(parameters.map { both($0) }, [0.5, 8, 8, 0.5])
   }
 
   func testAnAverageThatWarmsUp() throws {

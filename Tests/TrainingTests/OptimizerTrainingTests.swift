@@ -13,7 +13,7 @@ import XCTest
 final class OptimizerTrainingTests: FolderTests {
   private static let runs = [
     "adamw", "adamw8bit", "adafactor", "adafactor_scaled", "sgd", "sgd_momentum", "sgd_nesterov", "lion", "layer_decay",
-    "ema",
+    "ema", "lora_plus",
   ]
 
   func testTwelveStepsOfEveryRule() throws {
