@@ -26,13 +26,18 @@ extension StageConfiguration {
       train.schedule.warmupSteps ?? Int((train.schedule.warmupRatio * Double(steps)).rounded(.up))
     let rows = ModelPart.allCases.map { part -> (ModelPart, TrainingPlan.Part) in
       let row = train.parts[part.row]
-      return (part, TrainingPlan.Part(learningRate: row.learningRate, weightDecay: row.weightDecay))
+      return (
+        part,
+        TrainingPlan.Part(
+          learningRate: row.learningRate, weightDecay: row.weightDecay,
+          loraPlusRatio: row.train == .lora || row.train == .qlora ? row.loraPlusRatio : nil)
+      )
     }
     var plan = TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
-      optimizer: AdamW.Settings(
-        beta1: train.optimizer.betas[0], beta2: train.optimizer.betas[1], epsilon: train.optimizer.epsilon),
+      optimizer: makeRule(train.optimizer), layerDecay: train.layerDecay,
+      average: train.ema.map { MovingAverage.Settings(decay: $0.decay, warmsUp: $0.warmup) },
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))

@@ -146,6 +146,7 @@ public final class TrainingRun {
     }
     for line in adapted.partsTable(learningRates: stage.plan.parts.mapValues(\.learningRate)) { audience.note(line) }
     audience.note(adapted.parameterLine)
+    audience.note(trainer.optimizer.summary)
     warnAboutRanks(stage.plan)
   }
 
