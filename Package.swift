@@ -71,7 +71,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Ground", "Tensors", "RunFile", "EventFiles", "Models", "Adapters", "Datasets", "Batching", "Parallel",
-        "Checkpoints", collections,
+        "Checkpoints", "Tokenizers", collections,
       ], swiftSettings: strict),
     .target(
       name: "Evaluation",

@@ -17,6 +17,8 @@ public final class AdaptedModel {
   public let methods: [ModelPart: PartMethod]
   public let model: MultimodalModel
   public let lora: LoRA
+  /// What the model's files and the model did not agree on, once its weights are read.
+  public private(set) var loadReport = LoadReport()
 
   /// Builds the model; its parameters have no values yet.
   /// - Throws: `Fault` for a configuration that is not supported, a target that matches nothing, a method for a part
@@ -45,9 +47,9 @@ public final class AdaptedModel {
     adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil, backend: any Backend
   ) throws {
     let updates = Set(lora.layers.flatMap { [ObjectIdentifier($0.down), ObjectIdentifier($0.up)] })
-    try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
-      updates.contains(ObjectIdentifier($0))
-    }
+    loadReport = try folder.loadWeights(
+      into: model, backend: backend, precision: precision, converted: converted, seed: seed
+    ) { updates.contains(ObjectIdentifier($0)) }
     lora.initialise(seed: seed, backend)
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }

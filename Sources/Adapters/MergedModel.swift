@@ -30,6 +30,7 @@ extension AdaptedModel {
     }
     try write(tensors, to: temporary + "/model.safetensors", backend)
     try copyOtherFiles(to: temporary)
+    try folder.writeConfiguration(to: temporary)
     try replaceFolder(path, with: temporary)
   }
 

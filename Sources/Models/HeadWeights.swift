@@ -7,6 +7,11 @@ public struct LoadReport: Equatable, Sendable {
   /// Heads in the files for other tasks.
   public var unused: [String] = []
 
+  public init(initialised: [String] = [], unused: [String] = []) {
+    self.initialised = initialised
+    self.unused = unused
+  }
+
   /// What is to be said of it, one line each; empty where all agrees.
   public func notes(_ folder: String) -> [String] {
     var lines: [String] = []

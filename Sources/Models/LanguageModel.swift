@@ -31,6 +31,8 @@ public protocol LanguageModel: AnyObject {
   /// The longest sequence that its positions reach; nil where there is no limit.
   var longestSequence: Int? { get }
   var layerCount: Int { get }
+  /// How many texts of a pair it can tell apart; 0 where it does not.
+  var typeCount: Int { get }
   /// The matrix that turns hidden states into logits, [V, D]; nil where no tokens are predicted.
   var head: (any LinearLayer)? { get }
 
@@ -43,6 +45,10 @@ public protocol LanguageModel: AnyObject {
   /// The hidden states [T, D] after `depth` layers as transformers numbers them: 0 is what goes into the first layer, and
   /// ``layerCount`` what ``decode(_:_:rows:cache:_:)`` gives.
   func states(_ embeddings: Tensor, _ batch: TokenBatch, depth: Int, _ context: Context) -> Tensor
+}
+
+extension LanguageModel {
+  public var typeCount: Int { 0 }
 }
 
 /// Where a language model stands in the whole, and what of it there is.

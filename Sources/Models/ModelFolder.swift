@@ -21,6 +21,12 @@ public struct ModelFolder {
     self.configuration = configuration
   }
 
+  /// Writes `config.json` to a folder, unless it is as the model's own file has it.
+  public func writeConfiguration(to folder: String) throws {
+    guard try JSON(contentsOf: path + "/config.json") != configuration else { return }
+    try writeDurably(configuration.indented, to: folder + "/config.json")
+  }
+
   /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
   public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
     try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms)

@@ -29,13 +29,16 @@ public final class TrainingRun {
 
   public let configuration: RunConfiguration
   public let adapted: AdaptedModel
-  public let inputs: ModelInputs
+  /// What makes samples of conversations; nil where texts with labels are trained on.
+  public let inputs: ModelInputs?
+  /// The labels of the texts; nil for conversations.
+  public let labels: LabelSet?
   /// What keeps the features of pictures, where they are kept.
   public let features: FeatureCache?
   public let backend: any Backend
   let communicator: any Communicator
   private let audience: any Audience
-  private let records: RecordSet
+  private let samples: any SampleSource
   private let sampler: Sampler
   let trainer: Trainer
   private var lock: OutputLock?
@@ -71,38 +74,42 @@ public final class TrainingRun {
       return communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
     }
 
-    let folder = try ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, methods: configuration.methods)
-    var inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
-    records = try RecordSet(
-      configuration.data.train.map {
-        try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
-      })
+    let data = try RunData(configuration, communicator)
+    labels = data.labels
+    adapted = try AdaptedModel(data.folder, methods: configuration.methods)
+    var inputs = try data.inputs(adapted.model, maxLength: configuration.data.maxLength)
+    let samples = try data.samples(adapted.model, inputs, maxLength: configuration.data.maxLength)
     sampler = try Sampler(
-      records, weights: configuration.data.train.map(\.weight), shuffle: configuration.data.shuffle,
+      counts: samples.counts, weights: configuration.data.train.map(\.weight), shuffle: configuration.data.shuffle,
       seed: UInt64(configuration.train.seed))
-    let plan = configuration.plan(epochLength: sampler.epochLength)
+    var plan = configuration.plan(epochLength: sampler.epochLength)
+    if let labels { plan.objective = LabelLoss(labels.problem, weight: plan.objective.weight) }
     if adapted.trainable.isEmpty {
       throw Fault(
         .badConfiguration, "no parameter of this model would be trained", at: "train.parts",
         "train a part that the model has")
     }
-    try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
+    let notes = try TrainingRun.check(samples, communicator, threads: threads)
     let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: plan.seed, precision: precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
-    features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
-      if communicator.rank == 0 { audience.note(line) }
+    features = inputs.flatMap { inputs in
+      configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+        if communicator.rank == 0 { audience.note(line) }
+      }
     }
-    inputs.processor.features = features?.store
+    inputs?.processor.features = features?.store
     self.inputs = inputs
+    self.samples = try data.samples(adapted.model, inputs, maxLength: configuration.data.maxLength)
     trainer = Trainer(adapted, plan, features: features, communicator, backend, profile: profile)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
       }
+      if let labels { audience.note(labels.summary) }
+      for line in notes + adapted.loadReport.notes(configuration.model) { audience.note(line) }
       for line in adapted.partsTable(learningRates: plan.parts.mapValues(\.learningRate)) { audience.note(line) }
       audience.note(adapted.parameterLine)
       warnAboutRanks(plan)
@@ -110,12 +117,13 @@ public final class TrainingRun {
   }
 
   /// Every record's structure and tokens are looked at before step 1, each rank taking a share.
+  /// - Returns: what is to be said of them.
   private static func check(
-    _ records: RecordSet, _ processor: Processor, _ communicator: any Communicator, threads: Int
-  ) throws {
+    _ samples: any SampleSource, _ communicator: any Communicator, threads: Int
+  ) throws -> [String] {
     try communicator.agreeOnSuccess {
-      let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
-      let faults = records.faults(in: mine, threads: threads, alsoCheck: processor.check)
+      let mine = share(of: samples.count, rank: communicator.rank, of: communicator.count)
+      let faults = samples.faults(in: mine, most: 1, threads: threads)
       // The first fault in file order is told by all ranks alike, whoever found it.
       let own = faults.first.map { "\($0.index) \($0.fault.json)" } ?? ""
       for line in try communicator.allGather(Array(own.utf8)) where !line.isEmpty {
@@ -124,6 +132,7 @@ public final class TrainingRun {
         throw try Fault(JSON(parsing: String(text[start...]), at: "a rank's fault"))
       }
     }
+    return try samples.notes { Int(try communicator.allReduceSum([Double($0)])[0]) }
   }
 
   private func warnAboutRanks(_ plan: TrainingPlan) {
@@ -193,11 +202,11 @@ public final class TrainingRun {
   }
 
   func makeLoader(steps: Range<Int>) -> Loader {
-    let (records, processor) = (records, inputs.processor)
+    let samples = samples
     return Loader(
       sampler: sampler, plan: BatchPlan(globalBatch: trainer.plan.globalBatch, microBatch: trainer.plan.microBatch),
       steps: steps, rank: communicator.rank, of: communicator.count, lookAhead: .init(threads: 1),
-      makeSample: { try processor.sample(records.record($0)) })
+      makeSample: { try samples.sample($0) })
   }
 
   private func warnAboutFeatures() {
@@ -206,7 +215,7 @@ public final class TrainingRun {
 
   private func save() throws {
     try trainer.save(
-      in: checkpoints, configurationHash: configuration.hash, extras: ["run_file": .string(configuration.yaml)],
+      in: checkpoints, configurationHash: configuration.hash, extras: labels.checkpointExtras(configuration.yaml),
       communicator, backend)
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
@@ -236,6 +245,7 @@ public final class TrainingRun {
       if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
         noteDifferences(checkpoint)
       }
+      try labels.requireSame(as: checkpoint)
       try trainer.restore(checkpoint, backend)
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
