@@ -28,6 +28,15 @@ public struct LoadReport: Equatable, Sendable {
 }
 
 extension MultimodalModel {
+  /// Whether a module, by its path, is the last layer of a model: what predicts tokens or gives labels.
+  public static func isHead(_ path: String) -> Bool { ["lm_head", "classifier", "score"].contains(path) }
+
+  /// The parameters of the layer that gives labels.
+  public var headParameters: [Parameter] {
+    guard classifier != nil else { return [] }
+    return parameters.filter { $0.name.hasPrefix("classifier.") || $0.name.hasPrefix("score.") }
+  }
+
   /// Whether a parameter may be missing in the files: those of a classifier that is still to be trained.
   func mayLack(_ name: String) -> Bool {
     guard classifier != nil || language is Bert else { return false }

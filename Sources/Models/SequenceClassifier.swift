@@ -29,6 +29,8 @@ public final class SequenceClassifier {
   private let pooler: (any LinearLayer)?
   private let dropout: Float
   private let output: any LinearLayer
+  /// The path of the layer that gives the labels: `classifier`, or `score`.
+  public var path: String { output.base.path }
 
   /// Whether a configuration is of a model that gives labels to texts.
   static func isAsked(by configuration: JSON) -> Bool {

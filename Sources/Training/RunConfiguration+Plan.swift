@@ -6,19 +6,8 @@ import RunFile
 /// What the run file means to the trainer.
 extension RunConfiguration {
   /// How each part is trained.
-  public var methods: [ModelPart: PartMethod] {
-    var methods: [ModelPart: PartMethod] = [:]
-    for part in ModelPart.allCases {
-      let row = train.parts[part.row]
-      switch row.train {
-      case .full: methods[part] = .full
-      case .lora:
-        methods[part] = .lora(
-          LoRASettings(rank: row.rank, alpha: row.alpha, dropout: row.dropout, targets: Adapters.Targets(row.targets)))
-      case .frozen, .qlora, .adapter, .prefix, .prompt: methods[part] = .frozen  // validate() refuses the last four
-      }
-    }
-    return methods
+  public var methods: [ModelPart: any TuningMethod] {
+    Dictionary(uniqueKeysWithValues: ModelPart.allCases.map { ($0, train.parts[$0.row].method ?? .frozen) })
   }
 
   /// - Parameter epochLength: samples in an epoch.
@@ -49,16 +38,6 @@ extension ModelPart {
     case .vision: .vision
     case .projector: .projector
     case .language: .language
-    }
-  }
-}
-
-extension Adapters.Targets {
-  init(_ targets: RunFile.Targets) {
-    switch targets {
-    case .allLinear: self = .allLinear
-    case .pattern(let pattern): self = .pattern(pattern)
-    case .names(let names): self = .names(names)
     }
   }
 }

@@ -24,6 +24,7 @@ public final class Trainer {
   private let reducer: GradientReducer
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
+  private let trainedParts: Set<ModelPart>
   private let batches: BatchPlan
   private let features: FeatureCache?
   private let profile: Profile?
@@ -45,6 +46,7 @@ public final class Trainer {
     parameters = adapted.trainable.reversed()
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
+    trainedParts = Set(parameters.map { MultimodalModel.part(of: $0.name) })
     optimizer = AdamW(parameters, plan.optimizer, backend)
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
@@ -146,7 +148,7 @@ public final class Trainer {
         owner: reducer)
     }
     var squares: OrderedDictionary<ModelPart, Double> = [:]
-    for part in ModelPart.allCases where isTrained(part) { squares[part] = 0 }
+    for part in ModelPart.allCases where trainedParts.contains(part) { squares[part] = 0 }
     for (parameter, gradient) in zip(parameters, gradients) {
       guard let gradient else { continue }
       squares[MultimodalModel.part(of: parameter.name), default: 0] += backend.sumOfSquares(gradient)
@@ -166,10 +168,6 @@ public final class Trainer {
       learningRates: named(
         OrderedDictionary(uniqueKeysWithValues: squares.keys.map { ($0, rate($0)) })), seconds: 0, dataSeconds: 0,
       communicationSeconds: 0, exposedSeconds: 0, bytesSent: 0, peakMemory: 0)
-  }
-
-  private func isTrained(_ part: ModelPart) -> Bool {
-    adapted.methods[part].map { $0 != .frozen } ?? false
   }
 
   private func named(_ values: OrderedDictionary<ModelPart, Double>) -> OrderedDictionary<String, Double> {

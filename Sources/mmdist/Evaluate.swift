@@ -100,7 +100,7 @@ struct LoadedModel {
     _ backend: any Backend
   ) throws {
     let folder = try ModelFolder(model)
-    var methods: [ModelPart: PartMethod] = [:]
+    var methods: [ModelPart: any TuningMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
     adapted = try AdaptedModel(folder, methods: methods)
     try adapted.loadWeights(
