@@ -121,7 +121,9 @@ extension AdaptedModel {
     try makeFolder(temporary)
     let configuration = try peftConfiguration()
     let fanInFanOut = lowRankLayers.contains { $0.base.layout == .inputsFirst }
-    try writeDurably(configuration.json(fanInFanOut: fanInFanOut, isClassifier: model.classifier != nil).indented, to: temporary + "/adapter_config.json")
+    try writeDurably(
+      configuration.json(fanInFanOut: fanInFanOut, isClassifier: model.classifier != nil).indented,
+      to: temporary + "/adapter_config.json")
     try write(
       kept.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
     )

@@ -34,7 +34,9 @@ extension DataConfiguration: Section {
       "packing", \.packing, "samples lie side by side without padding, with or without it",
       otherNames: ["sample_packing"]),
     Key("shuffle", \.shuffle, "a new order each epoch; false: file order"),
-    Key("problem", \.problem, "what labels of texts mean; auto: as the model or the labels say", otherNames: ["problem_type"]),
+    Key(
+      "problem", \.problem, "what labels of texts mean; auto: as the model or the labels say",
+      otherNames: ["problem_type"]),
     Key("labels", \.labels, "names of labels by number; none: the model's own, or those in the data, sorted"),
   ]
 
@@ -44,7 +46,9 @@ extension DataConfiguration: Section {
     for (index, source) in validation.enumerated() { try source.validate(at: "\(key)validation.\(index).") }
     try require(
       train.contains { $0.weight > 0 }, key + "train", "has only sources of weight 0", "give one a weight above 0")
-    try require(Set(labels).count == labels.count && !labels.contains(""), key + "labels", "has a name twice or an empty one", "correct the names")
+    try require(
+      Set(labels).count == labels.count && !labels.contains(""), key + "labels", "has a name twice or an empty one",
+      "correct the names")
     try require(maxLength >= 2, key + "max_length", "is \(maxLength)", "give at least 2 tokens")
   }
 }
@@ -79,6 +83,16 @@ extension DataSource: Section {
     Key("label", \.label, "column of the label: a name, a number, or a list of several"),
   ]
 
+  /// The columns of texts are written where they are not as usual: most files hold none.
+  var written: Written {
+    let (columns, standard): (Set, _) = (["text", "text_pair", "label"], DataSource())
+    return .section(
+      DataSource.keys.filter { !columns.contains($0.name) || $0.written(self) != $0.written(standard) }.map { key in
+        Written.Line(
+          name: key.name, meaning: key.meaning, affectsTraining: key.affectsTraining, value: key.written(self))
+      })
+  }
+
   mutating func settle(given: Set<String>) {
     if images.isEmpty, !path.isEmpty { images = (path as NSString).deletingLastPathComponent }
   }
@@ -86,7 +100,8 @@ extension DataSource: Section {
   func validate(at key: String) throws {
     try require(!path.isEmpty, key + "path", "is missing", "name a file of records")
     try require(
-      !text.isEmpty && textPair != "" && !label.isEmpty, key + "text", "or another column has an empty name", "name columns of the file")
+      !text.isEmpty && textPair != "" && !label.isEmpty, key + "text", "or another column has an empty name",
+      "name columns of the file")
     try require(weight.isFinite && weight >= 0, key + "weight", "is \(weight)", "give a number of 0 or more")
     try refuse(
       !RecordFormat.runnable.contains(format), key + "format", format.rawValue, instead: "convert to LLaVA JSON")

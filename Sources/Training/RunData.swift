@@ -19,12 +19,13 @@ public enum OpenData: Sendable {
     let files = try sources.map { source in
       let (file, columns) = (try DataFile(source.path), source.columns)
       let isLabelled =
-        source.format == .classification || source.format == .auto && (try file.looksLabelled(columns))
+        source.format == .auto ? try file.looksLabelled(columns) : source.format == .classification
       return (source: source, file: file, isLabelled: isLabelled)
     }
     if let odd = files.first(where: { $0.isLabelled != files[0].isLabelled }) {
       throw Fault(
-        .badConfiguration, "'\(files[0].source.path)' holds \(files[0].isLabelled ? "texts with labels" : "conversations"), "
+        .badConfiguration,
+        "'\(files[0].source.path)' holds \(files[0].isLabelled ? "texts with labels" : "conversations"), "
           + "'\(odd.source.path)' does not", at: key, "train on files of one kind, or name their format")
     }
     if files[0].isLabelled {

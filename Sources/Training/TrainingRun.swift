@@ -76,7 +76,8 @@ public final class TrainingRun {
 
     let data = try RunData(configuration, communicator)
     labels = data.labels
-    adapted = try AdaptedModel(data.folder, methods: configuration.methods)
+    let adapted = try AdaptedModel(data.folder, methods: configuration.methods)
+    self.adapted = adapted
     var inputs = try data.inputs(adapted.model, maxLength: configuration.data.maxLength)
     let samples = try data.samples(adapted.model, inputs, maxLength: configuration.data.maxLength)
     sampler = try Sampler(
@@ -242,10 +243,10 @@ public final class TrainingRun {
     guard !folder.isEmpty else { return }
     try communicator.agreeOnSuccess {
       let checkpoint = try Checkpoint(folder: folder)
+      try labels.requireSame(as: checkpoint)
       if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
         noteDifferences(checkpoint)
       }
-      try labels.requireSame(as: checkpoint)
       try trainer.restore(checkpoint, backend)
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }

@@ -7,6 +7,7 @@ import Ground
 import Models
 import Parallel
 import RunFile
+import Training
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -20,19 +21,9 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let configuration = try runFile.require()
-    let folder = try ModelFolder(configuration.model)
-    let model = try folder.makeModel()
-    let inputs = try ModelInputs(folder, model, maxLength: configuration.data.maxLength)
-    let records = try RecordSet(
-      (configuration.data.train + configuration.data.validation).map {
-        try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
-      })
-    for index in 0..<min(show, records.count) { try printLine(shown(records.record(index), inputs)) }
-    let processor = inputs.processor
-    let faults = records.faults(
-      in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
+    let (count, faults) = try look(configuration)
     for fault in faults { printLine("error: \(fault.fault)") }
-    printLine("\(records.count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
+    printLine("\(count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
     if let report {
       let list = faults.map { item -> JSON in
         let place = item.fault.place ?? ""
@@ -43,9 +34,39 @@ struct Check: ParsableCommand {
           "kind": .string("\(item.fault.kind)"), "severity": "error", "message": .string(item.fault.what),
         ]
       }
-      try writeDurably(JSON.object(["records": .integer(records.count), "faults": .array(list)]).indented, to: report)
+      try writeDurably(JSON.object(["records": .integer(count), "faults": .array(list)]).indented, to: report)
     }
     if !faults.isEmpty { throw ExitCode(Fault.Kind.badData.rawValue) }
+  }
+
+  /// Shows the first records and looks at all of them.
+  private func look(_ configuration: RunConfiguration) throws -> (records: Int, faults: [RecordFault]) {
+    let folder = try ModelFolder(configuration.model)
+    let all = try OpenData(configuration.data.train + configuration.data.validation, at: "data")
+    let maxLength = configuration.data.maxLength
+    switch all {
+    case .conversations(let records):
+      let inputs = try ModelInputs(folder, folder.makeModel(), maxLength: maxLength)
+      for index in 0..<min(show, records.count) { try printLine(shown(records.record(index), inputs)) }
+      let processor = inputs.processor
+      let faults = records.faults(
+        in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
+      return (records.count, faults)
+    case .labelled(let records):
+      let training = try RunData(configuration, SingleProcess())
+      let model = try training.folder.makeModel()
+      let samples = try RunData(all, training.folder, labels: training.labels).samples(model, nil, maxLength: maxLength)
+      for index in 0..<min(show, records.count) {
+        let record = try records.record(index)
+        let pair = record.pair.map { " ⏐ " + $0 } ?? ""
+        printLine(
+          "── \(record.place): \(try samples.sample(index).ids.count) tokens, label \(record.label)\n\(record.text)\(pair)"
+        )
+      }
+      let faults = samples.faults(in: 0..<records.count, most: .max, threads: ThreadCount.boundCores)
+      for note in try samples.notes({ $0 }) { printLine(note) }
+      return (records.count, faults)
+    }
   }
 
   /// A sample's text: trained green, image tokens as one blue count, the rest grey.
