@@ -77,7 +77,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Ground", "Tensors", "Modules", "Tokenizers", "Models", "Datasets", "Batching", "Parallel",
+        "Ground", "Tensors", "Modules", "Tokenizers", "Models", "Datasets", "Batching", "Parallel", "SafeTensors",
+        collections,
       ], swiftSettings: strict),
 
     // Floor 6

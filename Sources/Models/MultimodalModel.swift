@@ -66,6 +66,9 @@ public final class MultimodalModel {
     public func project(_ features: Tensor, _ context: Context) -> Tensor { projector(features, context) }
   }
 
+  /// Whether a token sees those that follow it too.
+  public var readsBothWays: Bool { language is Bert }
+
   /// What stands for the n pictures of a batch.
   public enum Pictures {
     /// [n, 3, S, S]

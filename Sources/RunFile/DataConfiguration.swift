@@ -83,6 +83,16 @@ extension DataSource: Section {
     Key("label", \.label, "column of the label: a name, a number, or a list of several"),
   ]
 
+  /// The columns of texts are written where they are not as usual: most files hold none.
+  var written: Written {
+    let (columns, standard): (Set, _) = (["text", "text_pair", "label"], DataSource())
+    return .section(
+      DataSource.keys.filter { !columns.contains($0.name) || $0.written(self) != $0.written(standard) }.map { key in
+        Written.Line(
+          name: key.name, meaning: key.meaning, affectsTraining: key.affectsTraining, value: key.written(self))
+      })
+  }
+
   mutating func settle(given: Set<String>) {
     if images.isEmpty, !path.isEmpty { images = (path as NSString).deletingLastPathComponent }
   }
