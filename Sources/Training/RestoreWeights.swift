@@ -23,9 +23,16 @@ public enum SavedWeights: Sendable {
 public func restoreWeights(
   of adapted: AdaptedModel, from checkpoint: Checkpoint, taking kind: SavedWeights = .trained, _ backend: any Backend
 ) throws {
-  let parameters = Dictionary(uniqueKeysWithValues: adapted.trainable.map { (kind.prefix + $0.name, $0) })
-  let tensors = checkpoint.tensors.filter { $0.description.name.hasPrefix(kind.prefix) }
-  if kind == .average, tensors.isEmpty {
+  let saved = Set(checkpoint.tensors.map(\.description.name))
+  // Averages are kept of what the checkpoint's stage trained; all else is as it was then.
+  func source(_ name: String) -> String {
+    saved.contains(kind.prefix + name) ? kind.prefix + name : SavedWeights.trained.prefix + name
+  }
+  let trained = saved.filter { $0.hasPrefix(SavedWeights.trained.prefix) }
+  let wanted = Set(trained.map { source(String($0.dropFirst(SavedWeights.trained.prefix.count))) })
+  let tensors = checkpoint.tensors.filter { wanted.contains($0.description.name) }
+  let parameters = Dictionary(uniqueKeysWithValues: adapted.tuned.map { (source($0.name), $0) })
+  if kind == .average, !saved.contains(where: { $0.hasPrefix(kind.prefix) }) {
     throw Fault(
       .badConfiguration, "the checkpoint has no averages of the weights", at: checkpoint.folder,
       "leave out --ema, or train with train.ema")

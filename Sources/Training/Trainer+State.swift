@@ -12,12 +12,14 @@ extension Trainer {
   private var state: [(name: String, value: Tensor)] {
     var kinds: [String] = []
     for name in optimizer.states.flatMap({ $0.tensors.map(\.name) }) where !kinds.contains(name) { kinds.append(name) }
-    return optimizer.states.map { (SavedWeights.trained.prefix + $0.parameter.name, $0.parameter.value) }
-      + kinds.flatMap { kind in
-        optimizer.states.flatMap { state in
-          state.tensors.filter { $0.name == kind }.map { ("optimizer.\(kind).\(state.parameter.name)", $0.value) }
-        }
-      } + (average?.averages ?? []).map { (SavedWeights.average.prefix + $0.parameter.name, $0.value) }
+    var all = adapted.tuned.reversed().map { (SavedWeights.trained.prefix + $0.name, $0.value) }
+    for kind in kinds {
+      for state in optimizer.states {
+        all += state.tensors.filter { $0.name == kind }.map { ("optimizer.\(kind).\(state.parameter.name)", $0.value) }
+      }
+    }
+    for kept in average?.averages ?? [] { all.append((SavedWeights.average.prefix + kept.parameter.name, kept.value)) }
+    return all
   }
 
   /// Writes a checkpoint of the present state; every rank writes its share of the shards.
@@ -51,7 +53,9 @@ extension Trainer {
           try ShardRecord($0, at: "shard records")
         }
       }
-      let position: JSON = ["next_sample": .integer(step * self.plan.globalBatch)]
+      let position: JSON = [
+        "next_sample": .integer((step - self.plan.stepsBefore) * self.plan.globalBatch)
+      ]
       try writer.commit(
         records: all,
         header: CheckpointHeader(
@@ -74,15 +78,18 @@ extension Trainer {
   /// Takes up the state of a checkpoint.
   /// - Throws: `Fault(.badConfiguration)` when it is of another set of trained parameters.
   public func restore(_ checkpoint: Checkpoint, _ backend: any Backend) throws {
-    let state = Dictionary(uniqueKeysWithValues: state)
-    let saved = Set(checkpoint.tensors.map(\.description.name))
-    try requireLike(checkpoint, saved)
+    // At the end of the stage before this one, the optimiser's state is of no use any more.
+    let isFresh = checkpoint.header.step == plan.stepsBefore
+    func counts(_ name: String) -> Bool { !isFresh || name.hasPrefix(SavedWeights.trained.prefix) }
+    let state = Dictionary(uniqueKeysWithValues: state.filter { counts($0.name) })
+    let saved = Set(checkpoint.tensors.map(\.description.name).filter(counts))
+    if !isFresh { try requireLike(checkpoint, saved) }
     if let other = Set(state.keys).symmetricDifference(saved).sorted().first {
       throw Fault(
         .badConfiguration, "the checkpoint and the run file train different parameters, such as '\(other)'",
         at: checkpoint.folder, "resume with the run file that it was made with, or use --resume never")
     }
-    for tensor in checkpoint.tensors {
+    for tensor in checkpoint.tensors where counts(tensor.description.name) {
       let description = tensor.description
       guard let own = state[description.name], own.shape == description.shape, own.dtype == description.dtype else {
         throw Fault(
@@ -95,6 +102,9 @@ extension Trainer {
       guard let tensor = state[name] else { return }
       backend.overwrite(tensor, with: bytes)
     }
+    for parameter in adapted.tuned { parameter.valueChanged() }
+    step = checkpoint.header.step
+    guard !isFresh else { return }
     let updates = checkpoint.header.extras["updates"]
     for state in optimizer.states {
       guard let count = updates?[state.parameter.name]?.integer, count >= 0 else {
@@ -103,9 +113,7 @@ extension Trainer {
           at: checkpoint.folder, "resume from another checkpoint")
       }
       state.updates = count
-      state.parameter.valueChanged()
     }
-    step = checkpoint.header.step
   }
 
   /// Refuses the checkpoint of another rule, or one without the averages that this run keeps, in words of the run file.
