@@ -135,7 +135,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
+      name: "MmdistTests",
+      dependencies: ["mmdist", "Demo", "Ground", "RunFile", "SafeTensors", "Training", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],

@@ -111,7 +111,10 @@ extension AdaptedModel {
   /// What an adapter holds: what the methods added, and all of a part of which something is trained as it is, since
   /// PEFT takes whole modules.
   private var kept: [Parameter] {
-    model.parameters.filter { $0.isTrainable || trainsModules(of: MultimodalModel.part(of: $0.name)) }
+    let tuned = Set(tuned.map { ObjectIdentifier($0) })
+    return model.parameters.filter {
+      tuned.contains(ObjectIdentifier($0)) || trainsModules(of: MultimodalModel.part(of: $0.name))
+    }
   }
 
   /// Writes the adapter whole: a temporary folder beside it, then a rename.

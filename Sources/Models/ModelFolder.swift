@@ -37,7 +37,7 @@ public struct ModelFolder {
   /// Frozen matrices are used where the file is mapped when its type is the wanted one; trainable ones are copied
   /// to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
-  ///   - precision: of frozen matrices; vectors are F32.
+  ///   - precision: of frozen matrices, and of trainable ones in products; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
   ///     they are converted into memory of this process.
   ///   - seed: of a classifier that the files lack.
@@ -65,6 +65,7 @@ public struct ModelFolder {
       parameter.value = prepared(stored, parameter, precision, backend)
       if parameter.value !== stored { source.file.release(source.name) }
     }
+    for linear in model.linears where linear.weight.isTrainable { linear.weight.operandType = precision }
     return report
   }
 

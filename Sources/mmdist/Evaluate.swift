@@ -23,6 +23,7 @@ struct Evaluate: ParallelCommand {
 
   @OptionGroup var runFile: RunFileOptions
   @Option(help: ArgumentHelp("A checkpoint of this run file.", valueName: "DIR")) var checkpoint: String?
+  @Flag(help: "The averages of the checkpoint's weights (train.ema) instead of the weights.") var ema = false
   @Option(help: ArgumentHelp("A PEFT adapter.", valueName: "DIR")) var adapter: String?
   @Option(help: ArgumentHelp("Records instead of the run file's validation data.", valueName: "FILE")) var data: String?
   @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images:
@@ -35,6 +36,7 @@ struct Evaluate: ParallelCommand {
       throw ValidationError("metric '\(metric)' is not known; use loss")
     }
     if checkpoint != nil && adapter != nil { throw ValidationError("give --checkpoint or --adapter, not both") }
+    if ema && checkpoint == nil { throw ValidationError("--ema is of a checkpoint: give --checkpoint") }
   }
 
   func run() throws {
@@ -47,17 +49,20 @@ struct Evaluate: ParallelCommand {
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
-      let data = try evaluated(configuration, communicator)
+      let open = try evaluated(configuration)
+      let data = try model(for: open, configuration, communicator)
       let adapted = try LoadedModel(
-        configuration, data.folder, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
+        configuration, data.folder, checkpoint: checkpoint, ema ? .average : .trained, adapter: adapter,
+        converted: weights.callAsFunction, backend
       ).adapted
-      var inputs = try data.inputs(adapted.model, maxLength: configuration.data.maxLength)
+      let maxLength = configuration.lastData.maxLength
+      var inputs = try data.inputs(of: open, adapted.model, maxLength: maxLength)
       let features = inputs.flatMap {
         configuration.featureCache(for: adapted.model, $0.processor, backend) { say(communicator, $0) }
       }
       inputs?.processor.features = features?.store
       let report: JSON
-      switch try data.samples(adapted.model, inputs, maxLength: configuration.data.maxLength) {
+      switch try data.samples(of: open, adapted.model, inputs, maxLength: maxLength) {
       case let texts as LabelledSamples:
         if checkpoint == nil, adapter ?? configuration.adapter == nil {
           for note in adapted.loadReport.notes(configuration.model) { say(communicator, note) }
@@ -81,13 +86,13 @@ struct Evaluate: ParallelCommand {
     }
   }
 
-  /// The records to evaluate on, and the model as they ask for it: the labels of texts are those of the checkpoint, or
-  /// follow from the model and the training data as in training.
-  private func evaluated(_ configuration: RunConfiguration, _ communicator: any Communicator) throws -> RunData {
-    var sources = configuration.data.validation
+  /// The records to evaluate on.
+  private func evaluated(_ configuration: RunConfiguration) throws -> OpenData {
+    let own = configuration.lastData
+    var sources = own.validation
     if let data {
       // Its columns are called as those of the run file's own data.
-      var source = configuration.data.validation.first ?? configuration.data.train[0]
+      var source = own.validation.first ?? own.train[0]
       source.path = data
       source.images = (data as NSString).deletingLastPathComponent
       source.format = source.format == .classification ? .classification : .auto
@@ -97,21 +102,31 @@ struct Evaluate: ParallelCommand {
       throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
     }
     if let images { for index in sources.indices { sources[index].images = images } }
-    let open = try OpenData(sources, at: data == nil ? "data.validation" : "--data")
+    return try OpenData(sources, at: data == nil ? "data.validation" : "--data")
+  }
+
+  /// The model as the records ask for it: the labels of texts are those of the checkpoint, or follow from the model and
+  /// the training data as in training.
+  private func model(
+    for open: OpenData, _ configuration: RunConfiguration, _ communicator: any Communicator
+  ) throws -> RunData {
     let folder = try ModelFolder(configuration.model)
-    guard case .labelled = open else { return RunData(open, folder, labels: nil) }
+    guard case .labelled = open else { return RunData(folder, labels: nil) }
     let trained = try checkpoint.map { LabelSet(of: try Checkpoint(folder: $0)) } ?? nil
-    if let labels = trained {
-      return RunData(open, try folder.classifying(labels.names, labels.problem), labels: labels)
-    }
+    if let labels = trained { return RunData(try folder.classifying(labels.names, labels.problem), labels: labels) }
     let training = try RunData(configuration, communicator)
     guard training.labels != nil else {
       throw Fault(
-        .badConfiguration, "the training data are conversations, and these are texts with labels", at: sources[0].path,
+        .badConfiguration, "the training data are conversations, and these are texts with labels", at: "mmdist eval",
         "evaluate on data of the same kind")
     }
-    return RunData(open, training.folder, labels: training.labels)
+    return training
   }
+}
+
+extension RunConfiguration {
+  /// The data of the last stage.
+  fileprivate var lastData: DataConfiguration { runStages[runStages.count - 1].data }
 }
 
 /// A model for use, not for training: the base model, with an adapter or the weights of a checkpoint.
@@ -120,17 +135,18 @@ struct LoadedModel {
 
   /// From a run file's model, as the data ask for it.
   init(
-    _ configuration: RunConfiguration, _ folder: ModelFolder, checkpoint: String?, adapter: String?,
+    _ configuration: RunConfiguration, _ folder: ModelFolder, checkpoint: String?, _ kind: SavedWeights = .trained,
+    adapter: String?,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
         folder, adapter: adapter ?? configuration.adapter, seed: UInt64(configuration.train.seed), precision: precision,
         converted: converted, backend)
       return
     }
-    try self.init(checkpoint: checkpoint, configuration, precision: precision, converted: converted, backend)
+    try self.init(checkpoint: checkpoint, kind, configuration, precision: precision, converted: converted, backend)
   }
 
   /// From a model folder; what the adapter holds decides which layers are wrapped.
@@ -148,14 +164,14 @@ struct LoadedModel {
 
   /// The trained weights of a checkpoint over the model that its run file names.
   init(
-    checkpoint: String, _ configuration: RunConfiguration, precision: DType,
+    checkpoint: String, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     let saved = try Checkpoint(folder: checkpoint)
     var folder = try ModelFolder(configuration.model)
     if let labels = LabelSet(of: saved) { folder = try folder.classifying(labels.names, labels.problem) }
-    adapted = try AdaptedModel(folder, methods: configuration.methods)
+    adapted = try AdaptedModel(folder, stages: configuration.methods)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
-    try restoreWeights(of: adapted, from: saved, backend)
+    try restoreWeights(of: adapted, from: saved, taking: kind, backend)
   }
 }
