@@ -10,11 +10,11 @@ public final class AdaptedModel {
   public let model: MultimodalModel
   /// All that is at work in the model, in the order of the parts.
   public let tunings: [any Tuning]
+  /// What the model's files and the model did not agree on, once its weights are read.
+  public private(set) var loadReport = LoadReport()
   /// What is trained in any stage, first used first.
   public let tuned: [Parameter]
   private let stages: [Stage]
-  /// What the model's files and the model did not agree on, once its weights are read.
-  public private(set) var loadReport = LoadReport()
 
   /// Builds the model; its parameters have no values yet.
   ///
@@ -52,7 +52,7 @@ public final class AdaptedModel {
       self.tunings = tunings
       var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
       // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
-      if tunings.contains(where: { !$0.added.isEmpty && $0.part == .language }) {
+      if tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
       }
       trained = model.parameters.filter { parameter in

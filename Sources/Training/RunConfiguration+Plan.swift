@@ -9,9 +9,6 @@ extension RunConfiguration {
   /// How each part is trained, stage by stage.
   public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
 
-  /// The data of the last stage, on which the result is evaluated.
-  public var evaluatedData: DataConfiguration { runStages[runStages.count - 1].data }
-
   /// The precision of frozen weights, the same in all stages.
   public var precision: DType { runStages[0].train.precision == .bfloat16 ? .bfloat16 : .float32 }
 }
