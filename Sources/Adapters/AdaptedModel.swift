@@ -23,11 +23,14 @@ public final class AdaptedModel {
     // A language model alone has no other part to train: rows for them say nothing.
     tunings = model.isMultimodal ? all : all.filter { $0.part == .language }
     for tuning in tunings { try tuning.check(model) }
-    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+    let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
+    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
     for parameter in model.parameters {
       let part = MultimodalModel.part(of: parameter.name)
       parameter.isTrainable =
-        added.contains(ObjectIdentifier(parameter)) || tunings.contains { $0.part == part && $0.trains(parameter) }
+        added.contains(ObjectIdentifier(parameter))
+        || !frozen.contains(ObjectIdentifier(parameter))
+          && tunings.contains { $0.part == part && $0.trains(parameter) }
     }
   }
 
@@ -40,7 +43,7 @@ public final class AdaptedModel {
     try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
       added.contains(ObjectIdentifier($0))
     }
-    for tuning in tunings { tuning.initialise(seed: seed, backend) }
+    for tuning in tunings { try tuning.initialise(seed: seed, in: self, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
 

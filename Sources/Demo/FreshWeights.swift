@@ -1,4 +1,3 @@
-import Foundation
 import Tensors
 
 /// Random weights to begin with, by the kind of the weight.
@@ -37,13 +36,5 @@ public struct FreshWeights: Sendable {
       return plain / Double(2 * layers.language).squareRoot()
     }
     return plain
-  }
-}
-
-extension RandomStream {
-  /// A number of the standard normal distribution (Box and Muller).
-  fileprivate func normal(at index: Int) -> Double {
-    let (first, second) = (uniform(at: 2 * index), uniform(at: 2 * index + 1))
-    return (-2 * log(1 - first)).squareRoot() * cos(2 * Double.pi * second)
   }
 }

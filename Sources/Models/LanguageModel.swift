@@ -29,6 +29,8 @@ public protocol LanguageModel: AnyObject {
   var longestSequence: Int? { get }
   /// The matrix that turns hidden states into logits, [V, D].
   var head: any LinearLayer { get }
+  /// What stands in front of every sequence.
+  var virtualTokens: (any VirtualTokens)? { get }
 
   /// ids [T] → [T, D]
   func embed(_ ids: Tensor, _ context: Context) -> Tensor
@@ -36,6 +38,10 @@ public protocol LanguageModel: AnyObject {
   func decode(
     _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor
+}
+
+extension LanguageModel {
+  public var virtualTokens: (any VirtualTokens)? { nil }
 }
 
 /// Builds the language model that `model_type` names.

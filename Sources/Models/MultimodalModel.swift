@@ -115,7 +115,10 @@ public final class MultimodalModel {
         }
       embeddings = context.replaceRows(embeddings, imageRows, with: eyes.project(features, context))
     }
-    return language.decode(embeddings, batch, rows: rows, cache: cache, context)
+    guard let virtualTokens = language.virtualTokens else {
+      return language.decode(embeddings, batch, rows: rows, cache: cache, context)
+    }
+    return decode(embeddings, batch, behind: virtualTokens, rows: rows, cache: cache, context)
   }
 }
 
