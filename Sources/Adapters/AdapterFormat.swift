@@ -14,6 +14,8 @@ protocol AdapterFormat: Sendable {
   static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod]
   /// Whether one folder can hold what these tunings train.
   static func holds(_ tunings: [any Tuning]) -> Bool
+  /// Whether its files can give what these tunings added their values.
+  static func fills(_ tunings: [any Tuning]) -> Bool
   static func write(
     _ tunings: [any Tuning], of adapted: AdaptedModel, to folder: String, _ backend: any Backend) throws
   /// Gives what the tunings added, and modules that were trained whole, the values of the files.
@@ -22,6 +24,10 @@ protocol AdapterFormat: Sendable {
   /// the worst of faults.
   static func read(
     _ path: String, into tunings: [any Tuning], of adapted: AdaptedModel, _ backend: any Backend) throws
+}
+
+extension AdapterFormat {
+  static func fills(_ tunings: [any Tuning]) -> Bool { holds(tunings) }
 }
 
 /// An adapter on disk: one folder of one format, or, where no format holds all that was trained, a folder for each part
@@ -75,7 +81,7 @@ extension AdaptedModel {
     var waiting = working.filter { !$0.added.isEmpty }.map(\.part)
     for piece in try AdaptedModel.pieces(ofAdapter: path) {
       let own = working.filter { piece.part == nil || piece.part == $0.part }
-      guard piece.format.holds(own) else {
+      guard piece.format.fills(own) else {
         let rows = own.map { "train.parts.\($0.part.rawValue) is \($0.summary.method)" }.joined(separator: ", ")
         throw Fault(
           .badConfiguration, "\(rows), which is not how the adapter was trained", at: piece.folder,

@@ -52,6 +52,7 @@ private let methods: [PartConfiguration.Method: Entry] = [
   .adapter: Entry(BottleneckFormat.self) { AdapterRow($0) },
   .prompt: Entry(VirtualTokenFormat<PromptTuning>.self) { PromptTuning($0) },
   .prefix: Entry(VirtualTokenFormat<PrefixTuning>.self) { PrefixTuning($0) },
+  .pTuning: Entry(VirtualTokenFormat<PTuning>.self) { PTuning($0) },
 ]
 
 private struct Entry: Sendable {

@@ -40,7 +40,10 @@ extension PartsConfiguration: Section {
 
 /// How one part of the model is trained.
 public struct PartConfiguration: Equatable, Sendable {
-  public enum Method: String, CaseIterable, Sendable { case frozen, full, lora, qlora, adapter, prefix, prompt }
+  public enum Method: String, CaseIterable, Sendable {
+    case frozen, full, lora, qlora, adapter, prefix, prompt
+    case pTuning = "p_tuning"
+  }
 
   /// What the virtual tokens of a prompt begin with.
   public enum Start: String, CaseIterable, Sendable { case random, text }
@@ -79,7 +82,7 @@ public struct PartConfiguration: Equatable, Sendable {
     switch train {
     case .frozen, .full: name == .projector ? 1e-3 : 2e-5
     case .lora, .qlora, .adapter: 2e-4
-    case .prefix, .prompt: 1e-2
+    case .prefix, .prompt, .pTuning: 1e-2
     }
   }
 }
@@ -106,13 +109,13 @@ extension PartConfiguration: Section {
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
-    Key("tokens", \.tokens, "virtual tokens of a prompt or prefix", otherNames: ["num_virtual_tokens"]),
+    Key("tokens", \.tokens, "virtual tokens of a prompt, p_tuning or prefix", otherNames: ["num_virtual_tokens"]),
     Key(
-      "init", \.`init`, "what a prompt begins with; default: text with init_text", otherNames: ["prompt_tuning_init"]),
+      "init", \.`init`, "what a prompt begins with; text where init_text is given", otherNames: ["prompt_tuning_init"]),
     Key(
       "init_text", \.initText, "text whose embeddings a prompt begins with", otherNames: ["prompt_tuning_init_text"]),
     Key(
-      "projection", \.projection, "hidden width of the perceptron that makes a prefix; null: none",
+      "projection", \.projection, "hidden width of the perceptron; null: none for a prefix, the model's for p_tuning",
       otherNames: ["encoder_hidden_size"]),
     Key("kind", \.kind, "of a bottleneck adapter"),
     Key(
@@ -137,8 +140,9 @@ extension PartConfiguration: Section {
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
     "targets": [.lora, .qlora],
-    "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full], "tokens": [.prompt, .prefix], "init": [.prompt],
-    "init_text": [.prompt], "projection": [.prefix], "kind": [.adapter], "reduction": [.adapter],
+    "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full], "tokens": [.prompt, .prefix, .pTuning],
+    "init": [.prompt],
+    "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter], "reduction": [.adapter],
     "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter], "adapters": [.adapter],
     "fusion": [.adapter],
   ]

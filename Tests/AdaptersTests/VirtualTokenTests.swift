@@ -127,7 +127,7 @@ final class VirtualTokenTests: FolderTests {
       ("num_virtual_tokens", 4, "with 4 virtual tokens"),
       ("num_virtual_tokens", 0, "'num_virtual_tokens' is 0"),
       ("num_virtual_tokens", nil, "'num_virtual_tokens' is null"),
-      ("num_transformer_submodules", 2, "'num_transformer_submodules'"), ("peft_type", "P_TUNING", "'peft_type'"),
+      ("num_transformer_submodules", 2, "'num_transformer_submodules'"), ("peft_type", "CPT", "'peft_type'"),
     ] as [(String, JSON, String)] {
       try json.with(key, value).indented.write(
         toFile: path + "/adapter_config.json", atomically: false, encoding: .utf8)

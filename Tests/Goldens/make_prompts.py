@@ -1,4 +1,4 @@
-"""Writes the goldens of prompt and prefix tuning: what PEFT computes over the models of make_goldens.py.
+"""Writes the goldens of prompt and prefix tuning and of P-tuning: what PEFT computes over the models of make_goldens.py.
 
     python make_prompts.py [NAME …]
 
@@ -11,7 +11,7 @@ first prompt of the model's own golden, by the reference's full forward pass wit
 import json, sys
 
 import torch
-from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig, get_peft_model
+from peft import PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import save_file
 
 from make_goldens import FIXTURES, save_adapter, train, versions
@@ -24,8 +24,9 @@ KINDS = {
                                               tokenizer_name_or_path=str(folder / "model")),
     "prefix": lambda folder: PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
     "projected": lambda folder: PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=24),
+    "ptuning": lambda folder: PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=4, encoder_hidden_size=16),
 }
-CASES = [("gpt2", "prompt"), ("gpt2", "prefix"), ("gpt2", "projected"), ("llava-clip-llama", "prompt"), ("llava-clip-llama", "text"),
+CASES = [("gpt2", "prompt"), ("gpt2", "prefix"), ("gpt2", "projected"), ("gpt2", "ptuning"), ("llava-clip-llama", "prompt"), ("llava-clip-llama", "text"),
          ("llava-clip-llama", "prefix"), ("llava-siglip-qwen2", "prefix"), ("llava-clip-llama", "projected")]
 
 
@@ -52,7 +53,7 @@ def make(name, kind):
     if saves: config.modules_to_save = ["multi_modal_projector"]
     torch.manual_seed(23)
     model = get_peft_model(reference.model()[0], config)
-    projected = kind == "projected"
+    projected = kind in ("projected", "ptuning")
     if kind == "prompt":
         for parameter in model.prompt_encoder.parameters(): parameter.data.mul_(0.2)
     first_state = None
@@ -62,7 +63,7 @@ def make(name, kind):
         save_file(first_state, target / "projection.safetensors")
     else:
         save_adapter(model, target / "adapter_init")
-    count = config.num_virtual_tokens if kind in ("prompt", "text") else 0
+    count = config.num_virtual_tokens if kind in ("prompt", "text", "ptuning") else 0
     behind = Behind(model, count)
 
     def alone():

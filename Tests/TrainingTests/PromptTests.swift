@@ -16,7 +16,8 @@ import XCTest
 /// Prompt and prefix tuning against PEFT, over the models of the goldens.
 final class PromptTests: FolderTests {
   static let trained = [
-    "gpt2-prompt", "gpt2-prefix", "gpt2-projected", "llava-clip-llama-prompt", "llava-clip-llama-prefix",
+    "gpt2-prompt", "gpt2-prefix", "gpt2-projected", "gpt2-ptuning", "llava-clip-llama-prompt",
+    "llava-clip-llama-prefix",
     "llava-clip-llama-projected", "llava-siglip-qwen2-prefix",
   ]
 
@@ -24,6 +25,7 @@ final class PromptTests: FolderTests {
     var run = try MethodRun(name, in: "prompts") { figures in
       let tokens = figures["tokens"]?.integer ?? 0
       if let text = figures["text"]?.string { return PromptTuning(tokens: tokens, start: .text(text)) }
+      if name.hasSuffix("ptuning") { return PTuning(tokens: tokens, projection: figures["projection"]?.integer) }
       guard name.hasSuffix("prompt") else {
         return PrefixTuning(tokens: tokens, projection: figures["projection"]?.integer)
       }
@@ -155,7 +157,7 @@ final class PromptTests: FolderTests {
   }
 
   func testResumingGivesTheSameBits() throws {
-    for name in ["gpt2-prompt", "gpt2-projected"] {
+    for name in ["gpt2-prompt", "gpt2-projected", "gpt2-ptuning"] {
       let run = try run(name)
       let (whole, backend) = try run.start(SingleProcess())
       let loader = try run.loader(after: 0, SingleProcess())
@@ -202,6 +204,10 @@ private func projection(
       }
       return (parameter, values)
     }
+  }
+  if own.contains(where: { $0.name.contains("prompt_encoder") }) {
+    let names = ["0", "2", "4"].flatMap { ["mlp_head.\($0).weight", "mlp_head.\($0).bias"] }
+    return try [(own[0], embedding)] + zip(own.dropFirst(), names).map { ($0, try file.floats(prefix + $1)) }
   }
   let second = (try file.floats(prefix + "transform.2.weight"), try file.floats(prefix + "transform.2.bias"))
   var all = [

@@ -37,8 +37,8 @@ enum BottleneckFormat: AdapterFormat {
     guard members.count > 1 else { return }
     let setup: JSON = [
       "adapter_setup": [
-        "children": .array(names.map { ["children": [.string($0)], "type": "single"] }),
         "type": .string(composition.rawValue),
+        "children": .array(names.map { ["type": "single", "children": [.string($0)]] }),
       ],
       "head_setup": nil, "version": .string(version),
     ]

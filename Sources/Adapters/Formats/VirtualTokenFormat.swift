@@ -8,7 +8,14 @@ import Tensors
 protocol StoredAsVirtualTokens: TuningMethod {
   /// PEFT's `peft_type`.
   static var type: String { get }
-  init(tokens: Int, _ configuration: JSON)
+  /// The types of methods that can take what these files hold.
+  static var readers: [String] { get }
+  /// The method that computes what these files hold.
+  static func method(tokens: Int) -> any TuningMethod
+}
+
+extension StoredAsVirtualTokens {
+  static var readers: [String] { [type] }
 }
 
 /// Virtual tokens at work in a model.
@@ -42,6 +49,17 @@ extension VirtualTokenTuning {
   }
 }
 
+/// Numbers as PyTorch begins with them: a linear layer's within 1/√inputs, an embedding's of the standard normal
+/// distribution.
+func startAsPyTorch(_ parameter: Parameter, inputs: Int?, _ stream: RandomStream, _ backend: any Backend) {
+  let draws = stream.named(parameter.name)
+  let bound = inputs.map { 1 / Double($0).squareRoot() }
+  let values = (0..<parameter.count).map { index in
+    Float(bound.map { (draws.uniform(at: index) * 2 - 1) * $0 } ?? draws.normal(at: index))
+  }
+  parameter.value = backend.tensor(values, parameter.shape)
+}
+
 /// PEFT's layout of prompt learning: `adapter_config.json`, and `prompt_embeddings` in `adapter_model.safetensors`, with
 /// parts that are trained whole, such as the projector, beside it as its `modules_to_save`.
 enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
@@ -51,14 +69,18 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
 
   static func wrote(_ configuration: JSON) -> Bool { configuration["peft_type"] == .string(Method.type) }
 
-  private static func own(_ tunings: [any Tuning]) -> (any VirtualTokenTuning)? {
-    tunings.lazy.compactMap { $0 as? any VirtualTokenTuning }.first { type(of: $0).type == Method.type }
+  /// The tuning among these whose type is one of `types`.
+  private static func own(_ tunings: [any Tuning], of types: [String] = [Method.type]) -> (any VirtualTokenTuning)? {
+    tunings.lazy.compactMap { $0 as? any VirtualTokenTuning }.first { types.contains(type(of: $0).type) }
   }
 
-  static func holds(_ tunings: [any Tuning]) -> Bool {
-    guard let own = own(tunings) else { return false }
+  private static func has(_ tunings: [any Tuning], of types: [String]) -> Bool {
+    guard let own = own(tunings, of: types) else { return false }
     return tunings.allSatisfy { $0.part == own.part || $0.trainsModules }
   }
+
+  static func holds(_ tunings: [any Tuning]) -> Bool { has(tunings, of: [Method.type]) }
+  static func fills(_ tunings: [any Tuning]) -> Bool { has(tunings, of: Method.readers) }
 
   static func write(
     _ tunings: [any Tuning], of adapted: AdaptedModel, to folder: String, _ backend: any Backend
@@ -82,7 +104,7 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
   static func read(
     _ path: String, into tunings: [any Tuning], of adapted: AdaptedModel, _ backend: any Backend
   ) throws {
-    guard let own = own(tunings) else { preconditionFailure("read: not asked for") }
+    guard let own = own(tunings, of: Method.readers) else { preconditionFailure("read: not asked for") }
     let tokens = try count(path)
     guard tokens == own.tokens else {
       throw Fault(
@@ -103,7 +125,7 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
         .badData, "'\(matrix)' is \(shape.map { "\($0)" } ?? "missing") with \(tokens) virtual tokens", at: path,
         "use an adapter that PEFT has saved")
     }
-    return [.language: Method(tokens: tokens, try JSON(contentsOf: path + "/adapter_config.json"))]
+    return [.language: Method.method(tokens: tokens)]
   }
 
   private static func count(_ path: String) throws -> Int {

@@ -56,12 +56,7 @@ final class Prefix: VirtualTokenTuning {
     guard let own else { return }
     let stream = RandomStream([seed]).named("prefix")
     for parameter in own.parameters {
-      let draws = stream.named(parameter.name)
-      let bound = own.inputs[ObjectIdentifier(parameter)].map { 1 / Double($0).squareRoot() }
-      let values = (0..<parameter.count).map { index in
-        Float(bound.map { (draws.uniform(at: index) * 2 - 1) * $0 } ?? draws.normal(at: index))
-      }
-      parameter.value = backend.tensor(values, parameter.shape)
+      startAsPyTorch(parameter, inputs: own.inputs[ObjectIdentifier(parameter)], stream, backend)
     }
   }
 
@@ -103,7 +98,7 @@ final class Prefix: VirtualTokenTuning {
 
 extension PrefixTuning: StoredAsVirtualTokens {
   static let type = Prefix.type
-  init(tokens: Int, _ configuration: JSON) { self.init(tokens: tokens) }
+  static func method(tokens: Int) -> any TuningMethod { PrefixTuning(tokens: tokens) }
 }
 
 extension Prefix {

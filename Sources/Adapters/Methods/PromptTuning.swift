@@ -80,9 +80,7 @@ final class Prompt: VirtualTokenTuning {
     guard let own else { return }
     switch method.start {
     case .random:
-      let draws = RandomStream([seed]).named("prompt").named(own.embeddings.name)
-      own.embeddings.value = backend.tensor(
-        (0..<own.embeddings.count).map { Float(draws.normal(at: $0)) }, own.embeddings.shape)
+      startAsPyTorch(own.embeddings, inputs: nil, RandomStream([seed]).named("prompt"), backend)
     case .text(let text):
       let ids = try Tokenizer(contentsOf: adapted.folder.path + "/tokenizer.json").encode(text).ids
       guard !ids.isEmpty, ids.allSatisfy({ $0 < adapted.model.language.vocabularySize }) else {
@@ -117,5 +115,5 @@ final class Prompt: VirtualTokenTuning {
 
 extension PromptTuning: StoredAsVirtualTokens {
   static let type = Prompt.type
-  init(tokens: Int, _ configuration: JSON) { self.init(tokens: tokens) }
+  static func method(tokens: Int) -> any TuningMethod { PromptTuning(tokens: tokens) }
 }
