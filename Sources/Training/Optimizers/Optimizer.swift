@@ -46,7 +46,7 @@ public final class Optimizer {
     let parts = name.split(separator: ".")
     if name.hasSuffix("bias") { return true }
     guard parts.last == "weight", parts.count > 1 else { return false }
-    let module = parts[parts.count - 2]
+    let module = parts[parts.count - 2].lowercased()
     return module.contains("norm") || module.contains("ln_")
   }
 
