@@ -73,7 +73,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Ground", "Tensors", "RunFile", "EventFiles", "Models", "Adapters", "Datasets", "Batching", "Parallel",
-        "Checkpoints", collections,
+        "Checkpoints", "Tokenizers", collections,
       ], swiftSettings: strict),
     .target(
       name: "Evaluation",
@@ -116,7 +116,8 @@ let package = Package(
     .testTarget(name: "FeaturesTests", dependencies: ["Features", "Ground"], swiftSettings: strict),
     .testTarget(name: "DemoTests", dependencies: ["Demo", "Ground", "Media", "RunFile"], swiftSettings: strict),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja", "TestSupport"],
+      resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
@@ -134,7 +135,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
+      name: "MmdistTests",
+      dependencies: ["mmdist", "Demo", "Ground", "RunFile", "SafeTensors", "Training", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],

@@ -8,31 +8,72 @@ import Tensors
 public final class AdaptedModel {
   public let folder: ModelFolder
   public let model: MultimodalModel
-  /// How each part that the model has is tuned, in the order of the parts.
+  /// All that is at work in the model, in the order of the parts.
   public let tunings: [any Tuning]
+  /// What is trained in any stage, first used first.
+  public let tuned: [Parameter]
+  private let stages: [Stage]
+  /// What the model's files and the model did not agree on, once its weights are read.
+  public private(set) var loadReport = LoadReport()
 
   /// Builds the model; its parameters have no values yet.
   ///
   /// - Parameter methods: of each part; a part that is not named is frozen.
   /// - Throws: `Fault` for a configuration that is not supported, a target that matches nothing, a method for a part
   ///   that the model does not have.
-  public init(_ folder: ModelFolder, methods: [ModelPart: any TuningMethod]) throws {
+  public convenience init(_ folder: ModelFolder, methods: [ModelPart: any TuningMethod]) throws {
+    try self.init(folder, stages: [methods])
+  }
+
+  /// Builds the model with all that any of several stages needs; the first stage has begun.
+  /// - Throws: as `init(_:methods:)`, and for stages that want different things of one part.
+  public init(_ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]]) throws {
     self.folder = folder
-    let all = try ModelPart.allCases.map { try (methods[$0] ?? .frozen).tuning(of: $0) }
-    model = try folder.makeModel(transforms: all)
+    let plan = try StagePlan(methods)
+    model = try folder.makeModel(transforms: plan.tunings)
     // A language model alone has no other part to train: rows for them say nothing.
-    tunings = model.isMultimodal ? all : all.filter { $0.part == .language }
+    let isMultimodal = model.isMultimodal
+    tunings = plan.tunings.filter { isMultimodal || $0.part == .language }
     for tuning in tunings { try tuning.check(model) }
-    let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
-    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
-    for parameter in model.parameters {
-      let part = MultimodalModel.part(of: parameter.name)
-      parameter.isTrainable =
-        added.contains(ObjectIdentifier(parameter))
-        || !frozen.contains(ObjectIdentifier(parameter))
-          && tunings.contains { $0.part == part && $0.trains(parameter) }
+    stages = plan.stages.map { [model] tunings in
+      Stage(tunings: tunings.filter { isMultimodal || $0.part == .language }, of: model)
+    }
+    let ever = Set(stages.flatMap(\.trained).map { ObjectIdentifier($0) })
+    tuned = model.parameters.filter { ever.contains(ObjectIdentifier($0)) }
+    begin(stage: 0)
+  }
+
+  /// How the parts are tuned in one stage, and which parameters that trains.
+  private struct Stage {
+    let tunings: [any Tuning]
+    let trained: [Parameter]
+
+    init(tunings: [any Tuning], of model: MultimodalModel) {
+      self.tunings = tunings
+      let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
+      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
+      // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
+      if tunings.contains(where: { !$0.added.isEmpty && $0.part == .language }) {
+        added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
+      }
+      trained = model.parameters.filter { parameter in
+        let part = MultimodalModel.part(of: parameter.name)
+        return added.contains(ObjectIdentifier(parameter))
+          || !frozen.contains(ObjectIdentifier(parameter))
+            && tunings.contains { $0.part == part && $0.trains(parameter) }
+      }
     }
   }
+
+  /// Makes trainable what a stage trains, and nothing else.
+  public func begin(stage: Int) {
+    let trained = Set(stages[stage].trained.map { ObjectIdentifier($0) })
+    for parameter in model.parameters { parameter.isTrainable = trained.contains(ObjectIdentifier(parameter)) }
+    present = stage
+  }
+
+  /// The stage that is under way.
+  private var present = 0
 
   /// Reads the weights and, where given, an adapter; what the methods add starts from `seed`.
   /// - Parameter converted: see ``ModelFolder/loadWeights(into:backend:precision:converted:isFresh:)``.
@@ -40,9 +81,12 @@ public final class AdaptedModel {
     adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil, backend: any Backend
   ) throws {
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
-    try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
-      added.contains(ObjectIdentifier($0))
-    }
+    // What a later stage trains gets memory of its own now.
+    for parameter in tuned { parameter.isTrainable = true }
+    defer { begin(stage: present) }
+    loadReport = try folder.loadWeights(
+      into: model, backend: backend, precision: precision, converted: converted, seed: seed
+    ) { added.contains(ObjectIdentifier($0)) }
     for tuning in tunings { try tuning.initialise(seed: seed, in: self, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
@@ -52,7 +96,7 @@ public final class AdaptedModel {
   /// All layers that have low-rank updates, in the order of the forward pass.
   public var lowRankLayers: [LoRALinear] { lora.flatMap(\.layers) }
 
-  /// What is trained, first used first.
+  /// What the present stage trains, first used first.
   public var trainable: [Parameter] { model.parameters.filter(\.isTrainable) }
 
   /// `trainable params: 294,912 || all params: 124,734,720 || trainable%: 0.2364`, as PEFT prints it, each
@@ -78,13 +122,13 @@ extension AdaptedModel {
   /// Whether what is trained can be kept as an adapter: not so where the language model is trained whole, whose head may
   /// be its embedding, which PEFT would tear apart.
   public var isAdapter: Bool {
-    !trainable.isEmpty && !tunings.contains { $0.part == .language && $0.trainsModules }
+    !tuned.isEmpty && !tunings.contains { $0.part == .language && $0.trainsModules }
   }
 
   /// The table of parts: how each is trained, how many of its parameters, in which layers.
   public func partsTable(learningRates: [ModelPart: Double]) -> [String] {
     var rows = [["part", "train", "learning rate", "trained", "of", "what"]]
-    for tuning in tunings {
+    for tuning in stages[present].tunings {
       let part = tuning.part
       let own = model.parameters.filter { MultimodalModel.part(of: $0.name) == part }
       guard !own.isEmpty else { continue }

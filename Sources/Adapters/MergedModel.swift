@@ -36,6 +36,7 @@ extension AdaptedModel {
     }
     try write(tensors, to: temporary + "/model.safetensors", backend)
     try copyOtherFiles(to: temporary)
+    try folder.writeConfiguration(to: temporary)
     try replaceFolder(path, with: temporary)
   }
 
@@ -68,7 +69,7 @@ extension LoRAFormat {
     // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
     let bare = try folder.makeModel()
     let matches = try settings.targets.matcher()
-    let found = bare.linears.map(\.path).filter { matches($0, $0 == "lm_head") }
+    let found = bare.linears.map(\.path).filter { matches($0, MultimodalModel.isHead($0)) }
     guard !found.isEmpty else {
       throw Fault(
         .badData, "the adapter's target_modules match no linear layer of the model", at: path,

@@ -4,7 +4,7 @@ import RunFile
 import Tensors
 
 /// How one part of a model is tuned, as a value: what its row of the run file says. One file each in `Methods/`.
-public protocol TuningMethod: Sendable {
+public protocol TuningMethod: Equatable, Sendable {
   /// The method at work in a model that is about to be built.
   /// - Throws: `Fault(.badConfiguration)` for settings that make no sense.
   func tuning(of part: ModelPart) throws -> any Tuning

@@ -15,6 +15,18 @@ public struct ModelFolder {
     configuration = try JSON(contentsOf: path + "/config.json")
   }
 
+  /// A folder with another configuration than its `config.json`.
+  init(_ path: String, configuration: JSON) {
+    self.path = path
+    self.configuration = configuration
+  }
+
+  /// Writes `config.json` to a folder, unless it is as the model's own file has it.
+  public func writeConfiguration(to folder: String) throws {
+    guard try JSON(contentsOf: path + "/config.json") != configuration else { return }
+    try writeDurably(configuration.indented, to: folder + "/config.json")
+  }
+
   /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
   public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
     try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms)
@@ -25,16 +37,20 @@ public struct ModelFolder {
   /// Frozen matrices are used where the file is mapped when its type is the wanted one; trainable ones are copied
   /// to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
-  ///   - precision: of frozen matrices; vectors are F32.
+  ///   - precision: of frozen matrices, and of trainable ones in products; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
   ///     they are converted into memory of this process.
+  ///   - seed: of a classifier that the files lack.
+  /// - Returns: what stands in the files but not in the model, or the other way round, and may.
   /// - Throws: `Fault(.badData)` that names missing, surplus or misshapen weights and the nearest names.
+  @discardableResult
   public func loadWeights(
     into model: MultimodalModel, backend: any Backend, precision: DType = .float32,
-    converted provider: WeightConversion.Provider? = nil, isFresh: (Parameter) -> Bool
-  ) throws {
+    converted provider: WeightConversion.Provider? = nil, seed: UInt64 = 0, isFresh: (Parameter) -> Bool
+  ) throws -> LoadReport {
     let files = try WeightFiles(folder: path)
-    let bindings = try bind(files, to: model, isFresh: isFresh)
+    let (bindings, report) = try bind(files, to: model, isFresh: isFresh)
+    initialise(report.initialised, of: model, seed: seed, backend)
     let loads = try bindings.map { (parameter: $0.0, source: try source($0.1, of: files, for: $0.0)) }
     let conversion = WeightConversion(
       loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source), to: precision)
@@ -49,6 +65,8 @@ public struct ModelFolder {
       parameter.value = prepared(stored, parameter, precision, backend)
       if parameter.value !== stored { source.file.release(source.name) }
     }
+    for linear in model.linears where linear.weight.isTrainable { linear.weight.operandType = precision }
+    return report
   }
 
   /// What the files hold under `key`, which must fit the parameter.
@@ -80,7 +98,7 @@ public struct ModelFolder {
   /// Which key of the files gives each parameter its value.
   private func bind(
     _ files: WeightFiles, to model: MultimodalModel, isFresh: (Parameter) -> Bool
-  ) throws -> [(Parameter, String)] {
+  ) throws -> ([(Parameter, String)], LoadReport) {
     let names = model.weightNames
     var keysByName: OrderedDictionary<String, String> = [:]
     for key in files.names {
@@ -98,8 +116,7 @@ public struct ModelFolder {
         missing.append(parameter.name)
       }
     }
-    let head = model.language.head.base
-    if head.isTied, let copy = keysByName.removeValue(forKey: "lm_head.weight"),
+    if let head = model.language.head?.base, head.isTied, let copy = keysByName.removeValue(forKey: "lm_head.weight"),
       let embedding = bindings.first(where: { $0.0 === head.weight })?.1,
       try !areSame(files.bytes(of: copy), files.bytes(of: embedding))
     {
@@ -107,7 +124,10 @@ public struct ModelFolder {
         .badData, "config.json ties the head to the embedding, but '\(copy)' is not '\(embedding)'", at: path,
         "set tie_word_embeddings to false in config.json, or remove '\(copy)' from the files")
     }
-    let surplus = keysByName.filter { !names.isBuffer($0.key) }.values
+    let report = LoadReport(
+      initialised: missing.filter(model.mayLack), unused: keysByName.filter { model.leavesOut($0.key) }.values.sorted())
+    let surplus = keysByName.filter { !names.isBuffer($0.key) && !model.leavesOut($0.key) }.values
+    missing.removeAll(where: model.mayLack)
     if let first = missing.first {
       let others = missing.count > 1 ? " and \(missing.count - 1) more" : ""
       throw Fault(
@@ -121,7 +141,7 @@ public struct ModelFolder {
         .badData, "the model has no place for the weight '\(first)'\(others)\(near)", at: path,
         "use weights and config.json of one model")
     }
-    return bindings
+    return (bindings, report)
   }
 }
 
@@ -133,6 +153,8 @@ private func areSame(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -
 extension MultimodalModel {
   /// How files name this model's weights.
   public var weightNames: WeightNames {
-    WeightNames(isMultimodal: isMultimodal, isGPT2: parameters.contains { $0.name.hasPrefix("transformer.wte.") })
+    WeightNames(
+      isMultimodal: isMultimodal, isGPT2: parameters.contains { $0.name.hasPrefix("transformer.wte.") },
+      isBERT: language is Bert)
   }
 }

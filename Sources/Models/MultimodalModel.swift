@@ -76,6 +76,8 @@ public final class MultimodalModel {
 
   public let eyes: Eyes?
   public let language: any LanguageModel
+  /// What gives labels to whole texts, in place of a head that predicts tokens.
+  public let classifier: SequenceClassifier?
   /// All parameters, each once, first used first.
   public let parameters: [Parameter]
   /// Every linear layer by path.
@@ -83,7 +85,8 @@ public final class MultimodalModel {
   /// The family of checkpoint keys.
   public let isMultimodal: Bool
 
-  init(eyes: Eyes?, language: any LanguageModel, blueprint: Blueprint) {
+  init(eyes: Eyes?, language: any LanguageModel, classifier: SequenceClassifier? = nil, blueprint: Blueprint) {
+    self.classifier = classifier
     self.eyes = eyes
     self.language = language
     parameters = blueprint.parameters
@@ -106,6 +109,26 @@ public final class MultimodalModel {
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
     _ context: Context
   ) -> Tensor {
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let placed = place(embeddings, batch, cache: cache, context)
+    return language.decode(
+      placed.embeddings, placed.batch, rows: placed.rows(rows, context.backend), cache: cache, context)
+  }
+
+  /// The hidden states [T, D] after `depth` layers of the language model, as transformers numbers them.
+  public func states(
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, depth: Int, _ context: Context
+  ) -> Tensor {
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let placed = place(embeddings, batch, cache: nil, context)
+    let states = language.states(placed.embeddings, placed.batch, depth: depth, context)
+    return placed.rows(nil, context.backend).map { context.gatherRows(states, $0) } ?? states
+  }
+
+  /// The embeddings [T, D] of all tokens, with the rows of the pictures in their places.
+  private func embed(
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, _ context: Context
+  ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
     if let eyes, let imageRows, let pictures {
       let features =
@@ -115,10 +138,7 @@ public final class MultimodalModel {
         }
       embeddings = context.replaceRows(embeddings, imageRows, with: eyes.project(features, context))
     }
-    guard let virtualTokens = language.virtualTokens else {
-      return language.decode(embeddings, batch, rows: rows, cache: cache, context)
-    }
-    return decode(embeddings, batch, behind: virtualTokens, rows: rows, cache: cache, context)
+    return embeddings
   }
 }
 
@@ -130,8 +150,14 @@ extension MultimodalModel {
     let blueprint = Blueprint(transforms: transforms)
     let type = try reader.string("model_type")
     guard type == "llava" else {
-      let language = try makeLanguageModel(reader, in: blueprint.root, nested: false, tied: nil)
-      self.init(eyes: nil, language: language, blueprint: blueprint)
+      guard SequenceClassifier.isAsked(by: configuration) else {
+        let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace())
+        self.init(eyes: nil, language: language, blueprint: blueprint)
+        return
+      }
+      let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace(hasHead: false))
+      let classifier = try SequenceClassifier(configuration, at: place, of: language, blueprint.root)
+      self.init(eyes: nil, language: language, classifier: classifier, blueprint: blueprint)
       return
     }
     let model = blueprint.root.child("model")
@@ -159,7 +185,8 @@ extension MultimodalModel {
       first: scope.linear(
         "linear_1", inputs: tower.configuration.width * depths.count, outputs: textWidth, bias: bias),
       second: scope.linear("linear_2", inputs: textWidth, outputs: textWidth, bias: bias), activation: activation)
-    let language = try makeLanguageModel(text, in: blueprint.root, nested: true, tied: tied ? true : nil)
+    let language = try makeLanguageModel(
+      text, in: blueprint.root, LanguagePlace(isNested: true, isTied: tied ? true : nil))
     try reader.finish()
 
     let eyes = Eyes(
@@ -195,9 +222,14 @@ private let llavaDefaultVision: JSON = [
 extension MultimodalModel {
   /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
   public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
-    context.crossEntropy(hidden: hidden, head: context[language.head.base.weight], targets: targets)
+    context.crossEntropy(hidden: hidden, head: context[tokenHead.base.weight], targets: targets)
   }
 
   /// Logits [N, V] of hidden states [N, D].
-  public func logits(_ hidden: Tensor, _ context: Context) -> Tensor { language.head(hidden, context) }
+  public func logits(_ hidden: Tensor, _ context: Context) -> Tensor { tokenHead(hidden, context) }
+
+  private var tokenHead: any LinearLayer {
+    guard let head = language.head else { preconditionFailure("a model without a head predicts no tokens") }
+    return head
+  }
 }

@@ -57,6 +57,7 @@ public struct PartConfiguration: Equatable, Sendable {
   public var alpha = 32.0
   public var dropout = 0.05
   public var targets = Targets.allLinear
+  public var loraPlusRatio: Double?
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
   public var tokens = 20
@@ -107,6 +108,9 @@ extension PartConfiguration: Section {
     Key(
       "targets", \.targets, "which layers get LoRA",
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
+    Key(
+      "lora_plus_ratio", \.loraPlusRatio, "LoRA+: rate of LoRA's second matrix by that of its first; null: 1",
+      otherNames: ["loraplus_lr_ratio"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
     Key("tokens", \.tokens, "virtual tokens of a prompt, p_tuning or prefix", otherNames: ["num_virtual_tokens"]),
@@ -139,12 +143,11 @@ extension PartConfiguration: Section {
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
-    "targets": [.lora, .qlora],
+    "targets": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
     "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full], "tokens": [.prompt, .prefix, .pTuning],
-    "init": [.prompt],
-    "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter], "reduction": [.adapter],
-    "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter], "adapters": [.adapter],
-    "fusion": [.adapter],
+    "init": [.prompt], "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter],
+    "reduction": [.adapter], "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter],
+    "adapters": [.adapter], "fusion": [.adapter],
   ]
 
   private func reads(_ key: String) -> Bool {
@@ -175,6 +178,13 @@ extension PartConfiguration: Section {
     try require(rank > 0, key + "rank", "is \(rank)", "give 1 or more")
     try require(alpha.isFinite && alpha > 0, key + "alpha", "is \(alpha)", "give a number above 0")
     try require(dropout >= 0 && dropout < 1, key + "dropout", "is \(dropout)", "give a number in [0, 1)")
+    if let loraPlusRatio {
+      try require(
+        loraPlusRatio.isFinite && loraPlusRatio > 0, key + "lora_plus_ratio", "is \(loraPlusRatio)",
+        "give a number above 0, as in 16")
+      try require(
+        train == .lora || train == .qlora, key + "lora_plus_ratio", "is for LoRA", "remove it, or set 'train: lora'")
+    }
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }

@@ -2,32 +2,47 @@ import Adapters
 import Ground
 import Models
 import RunFile
+import Tensors
 
 /// What the run file means to the trainer.
 extension RunConfiguration {
-  /// How each part is trained.
-  public var methods: [ModelPart: any TuningMethod] {
+  /// How each part is trained, stage by stage.
+  public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
+
+  /// The precision of frozen weights, the same in all stages.
+  public var precision: DType { runStages[0].train.precision == .bfloat16 ? .bfloat16 : .float32 }
+}
+
+extension StageConfiguration {
+  var methods: [ModelPart: any TuningMethod] {
     Dictionary(uniqueKeysWithValues: ModelPart.allCases.map { ($0, train.parts[$0.row].method ?? .frozen) })
   }
 
   /// - Parameter epochLength: samples in an epoch.
-  public func plan(epochLength: Int) -> TrainingPlan {
+  func plan(epochLength: Int) -> TrainingPlan {
     let steps =
       train.steps ?? max(1, Int(((train.epochs ?? 1) * Double(epochLength) / Double(train.globalBatch)).rounded(.up)))
     let warmup =
       train.schedule.warmupSteps ?? Int((train.schedule.warmupRatio * Double(steps)).rounded(.up))
     let rows = ModelPart.allCases.map { part -> (ModelPart, TrainingPlan.Part) in
       let row = train.parts[part.row]
-      return (part, TrainingPlan.Part(learningRate: row.learningRate, weightDecay: row.weightDecay))
+      return (
+        part,
+        TrainingPlan.Part(
+          learningRate: row.learningRate, weightDecay: row.weightDecay,
+          loraPlusRatio: row.train == .lora || row.train == .qlora ? row.loraPlusRatio : nil)
+      )
     }
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
-      optimizer: AdamW.Settings(
-        beta1: train.optimizer.betas[0], beta2: train.optimizer.betas[1], epsilon: train.optimizer.epsilon),
+      optimizer: makeRule(train.optimizer), layerDecay: train.layerDecay,
+      average: train.ema.map { MovingAverage.Settings(decay: $0.decay, warmsUp: $0.warmup) },
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))
+    plan.stage = name.isEmpty ? nil : name
+    return plan
   }
 }
 

@@ -15,10 +15,11 @@ import Tensors
 public final class Trainer {
   public let adapted: AdaptedModel
   public let plan: TrainingPlan
-  /// Updates done so far.
-  public internal(set) var step = 0
+  /// Updates done so far, counted from the start of the run.
+  public internal(set) var step: Int
 
-  let optimizer: AdamW
+  let optimizer: Optimizer
+  let average: MovingAverage?
   private let backend: any Backend
   private let communicator: any Communicator
   private let reducer: GradientReducer
@@ -40,6 +41,7 @@ public final class Trainer {
     self.profile = profile
     self.adapted = adapted
     self.plan = plan
+    step = plan.stepsBefore
     self.communicator = communicator
     self.backend = backend
     // Gradients become complete in the reverse of the order in which parameters are first used.
@@ -47,7 +49,11 @@ public final class Trainer {
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
     trainedParts = Set(parameters.map { MultimodalModel.part(of: $0.name) })
-    optimizer = AdamW(parameters, plan.optimizer, backend)
+    let factors = RateFactors(
+      adapted.model.parameters, layerDecay: plan.layerDecay,
+      loraPlusRatios: plan.parts.compactMapValues(\.loraPlusRatio))
+    optimizer = Optimizer(parameters, plan.optimizer, rateFactor: factors.callAsFunction, backend)
+    average = plan.average.map { MovingAverage(adapted.trainable, $0, backend) }
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
       deterministic: plan.isDeterministic, profile: profile)
@@ -84,9 +90,10 @@ public final class Trainer {
       guard let delivery = try profile.phase(.data, next) else {
         throw Fault(.internalError, "the data ended before step \(number)", "report this")
       }
+      let own = number - plan.stepsBefore
       precondition(
-        delivery.step == number && delivery.microBatch == index,
-        "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(number) is wanted")
+        delivery.step == own && delivery.microBatch == index,
+        "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(own) is wanted")
       waited += delivery.secondsWaited
       tallies += compute(delivery.batch, step: number, microBatch: index).numbers
     }
@@ -155,14 +162,15 @@ public final class Trainer {
     }
     let norm = squares.values.reduce(0, +).squareRoot() * normaliser
     let clip = plan.clipNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
-    let factor = plan.schedule.factor(step: step)
+    let factor = plan.schedule.factor(step: step - plan.stepsBefore)
     let rate = { [plan] (part: ModelPart) in (plan.parts[part]?.learningRate ?? 0) * factor }
     optimizer.update(
       gradients: gradients, gradientScale: Float(normaliser * clip), rate: rate,
       decay: { [plan] in plan.parts[$0]?.weightDecay ?? 0 })
+    average?.update(step: step)
     let mean = supervised > 0 ? loss / Double(supervised) : 0
     return StepReport(
-      step: step, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],
+      step: step, stage: plan.stage, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],
       supervisedTokens: supervised, tokens: 0, images: 0, gradientNorm: norm,
       gradientNorms: named(squares.mapValues { $0.squareRoot() * normaliser }),
       learningRates: named(

@@ -22,6 +22,7 @@ struct Evaluate: ParallelCommand {
 
   @OptionGroup var runFile: RunFileOptions
   @Option(help: ArgumentHelp("A checkpoint of this run file.", valueName: "DIR")) var checkpoint: String?
+  @Flag(help: "The averages of the checkpoint's weights (train.ema) instead of the weights.") var ema = false
   @Option(help: ArgumentHelp("A PEFT adapter.", valueName: "DIR")) var adapter: String?
   @Option(help: ArgumentHelp("Records instead of the run file's validation data.", valueName: "FILE")) var data: String?
   @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images:
@@ -34,6 +35,7 @@ struct Evaluate: ParallelCommand {
       throw ValidationError("metric '\(metric)' is not known; use loss")
     }
     if checkpoint != nil && adapter != nil { throw ValidationError("give --checkpoint or --adapter, not both") }
+    if ema && checkpoint == nil { throw ValidationError("--ema is of a checkpoint: give --checkpoint") }
   }
 
   func run() throws {
@@ -47,16 +49,18 @@ struct Evaluate: ParallelCommand {
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
       let adapted = try LoadedModel(
-        configuration, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
+        configuration, checkpoint: checkpoint, ema ? .average : .trained, adapter: adapter,
+        converted: weights.callAsFunction, backend
       ).adapted
-      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
+      let own = configuration.runStages[configuration.runStages.count - 1].data
+      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: own.maxLength)
       let sources: [RecordSource]
       if let data {
         sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
-      } else if configuration.data.validation.isEmpty {
+      } else if own.validation.isEmpty {
         throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
       } else {
-        sources = try configuration.data.validation.map {
+        sources = try own.validation.map {
           try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
         }
       }
@@ -81,17 +85,17 @@ struct LoadedModel {
 
   /// From a run file's model.
   init(
-    _ configuration: RunConfiguration, checkpoint: String?, adapter: String?,
+    _ configuration: RunConfiguration, checkpoint: String?, _ kind: SavedWeights = .trained, adapter: String?,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
         model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision,
         converted: converted, backend)
       return
     }
-    try self.init(checkpoint: checkpoint, configuration, precision: precision, converted: converted, backend)
+    try self.init(checkpoint: checkpoint, kind, configuration, precision: precision, converted: converted, backend)
   }
 
   /// From a model folder; what the adapter holds decides which layers are wrapped.
@@ -109,11 +113,11 @@ struct LoadedModel {
 
   /// The trained weights of a checkpoint over the model that its run file names.
   init(
-    checkpoint: String, _ configuration: RunConfiguration, precision: DType,
+    checkpoint: String, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    adapted = try AdaptedModel(ModelFolder(configuration.model), methods: configuration.methods)
+    adapted = try AdaptedModel(ModelFolder(configuration.model), stages: configuration.methods)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
-    try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
+    try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), taking: kind, backend)
   }
 }

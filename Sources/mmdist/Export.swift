@@ -6,6 +6,7 @@ import Foundation
 import Ground
 import RunFile
 import Tensors
+import Training
 
 struct Export: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case peft, merged, llava }
@@ -24,6 +25,8 @@ struct Export: ParsableCommand {
   @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config:
     String?
 
+  @Flag(help: "The averages of the trained weights (train.ema) instead of the weights.") var ema = false
+
   func run() throws {
     guard !FileManager.default.fileExists(atPath: output) else {
       throw Fault(.cannotWrite, "the folder is there already", at: output, "choose another one")
@@ -39,7 +42,7 @@ struct Export: ParsableCommand {
     }
     let backend = try CPUBackend(threads: ThreadCount.boundCores)
     let adapted = try LoadedModel(
-      checkpoint: checkpoint, configuration, precision: .float32, backend
+      checkpoint: checkpoint, ema ? .average : .trained, configuration, precision: .float32, backend
     ).adapted
     let other: AdaptedModel
     switch format {

@@ -9,7 +9,11 @@ final class ValidationTests: XCTestCase {
   func testAGoodRunPasses() throws {
     for set in [
       "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
-      "cache.features=off", "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
+      "train.optimizer={name: adamw8bit, betas: [0.9, 0.95]}",
+      "train.optimizer={name: sgd, momentum: 0.9, nesterov: true}",
+      "train.optimizer={name: adafactor, scale_parameter: true, epsilon: 1.0e-20}", "train.optimizer={name: lion}",
+      "train.ema={}", "train.ema={decay: 0.9, warmup: true}", "train.layer_decay=0.65", "cache.features=off",
+      "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
     ] {
       XCTAssertNoThrow(try parsed(good, sets: [set]).validate(), set)
     }
@@ -44,6 +48,18 @@ final class ValidationTests: XCTestCase {
       ("train.optimizer.betas=[0.9]", "train.optimizer.betas"),
       ("train.optimizer.betas=[0.9, 1]", "train.optimizer.betas"),
       ("train.optimizer.epsilon=0", "train.optimizer.epsilon"),
+      ("train.optimizer.momentum=0.9", "train.optimizer.momentum"),
+      ("train.optimizer={name: sgd, betas: [0.9, 0.99]}", "train.optimizer.betas"),
+      ("train.optimizer={name: lion, epsilon: 1.0e-8}", "train.optimizer.epsilon"),
+      ("train.optimizer={name: sgd, momentum: 1}", "train.optimizer.momentum"),
+      ("train.optimizer={name: sgd, nesterov: true}", "train.optimizer.nesterov"),
+      ("train.optimizer={name: adafactor, clip_threshold: 0}", "train.optimizer.clip_threshold"),
+      ("train.optimizer={name: adafactor, decay_rate: 0}", "train.optimizer.decay_rate"),
+      ("train.optimizer={name: adafactor, smallest_scale: .inf}", "train.optimizer.smallest_scale"),
+      ("train.parts.language.lora_plus_ratio=0", "train.parts.language.lora_plus_ratio"),
+      ("train.parts.projector.lora_plus_ratio=16", "train.parts.projector.lora_plus_ratio"),
+      ("train.layer_decay=0", "train.layer_decay"), ("train.layer_decay=1.1", "train.layer_decay"),
+      ("train.ema.decay=1", "train.ema.decay"), ("train.ema.decay=.nan", "train.ema.decay"),
       ("train.schedule.warmup_ratio=1.1", "train.schedule.warmup_ratio"),
       ("train.schedule.warmup_steps=-1", "train.schedule.warmup_steps"),
       ("data.max_length=1", "data.max_length"), ("data.train.0.weight=0", "data.train"),
