@@ -9,12 +9,11 @@ public struct DataFile: Sendable {
 
   public var path: String { records.path }
 
-  /// Whether it holds texts with labels, as a CSV file or a first record with these columns does, rather than
-  /// conversations.
+  /// Whether it holds texts, as a CSV file or a first record with these columns does, rather than conversations.
   public func looksLabelled(_ columns: LabelColumns) throws -> Bool {
     if records.header != nil { return true }
     let first = try records.record(0)
     return first["conversations"] == nil && first["messages"] == nil && first[columns.text] != nil
-      && first[columns.label] != nil
+      && columns.label.map { first[$0] != nil } ?? true
   }
 }

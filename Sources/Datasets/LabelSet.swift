@@ -56,13 +56,13 @@ public struct LabelSet: Equatable, Sendable {
     }
     let shown = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     let near = if case .name(let name) = label { didYouMean(name, among: names) } else { "" }
-    throw Fault(.badData, "unknown label \(label.text)\(near)", "use one of \(shown)")
+    throw Fault(.badData, "unknown label \(label)\(near)", "use one of \(shown)")
   }
 
   private func inRange(_ number: Int) -> Int? { names.indices.contains(number) ? number : nil }
 
   private func wrong(_ label: WrittenLabel, _ what: String, _ remedy: String) -> Fault {
-    Fault(.badData, "the label \(label.text) \(what)", "correct the label, \(remedy)")
+    Fault(.badData, "the label \(label) \(what)", "correct the label, \(remedy)")
   }
 }
 

@@ -9,8 +9,9 @@ public struct LabelSurvey: Equatable, Sendable {
   private(set) var hasNegative = false
   private(set) var hasReals = false
   private(set) var hasLists = false
-  /// Lengths of lists of numbers, 1 for single ones: at most two are remembered.
-  private(set) var widths: Set<Int> = []
+  /// The fewest and the most labels that a record has.
+  private(set) var narrowest = Int.max
+  private(set) var widest = 0
 
   public init() {}
 
@@ -24,12 +25,17 @@ public struct LabelSurvey: Equatable, Sendable {
     switch label {
     case .list(let items):
       hasLists = true
-      if widths.count < 2 { widths.insert(items.count) }
+      addWidth(items.count)
       for item in items { addItem(item) }
     default:
-      if widths.count < 2 { widths.insert(1) }
+      addWidth(1)
       addItem(label)
     }
+  }
+
+  private mutating func addWidth(_ width: Int) {
+    narrowest = min(narrowest, width)
+    widest = max(widest, width)
   }
 
   private mutating func addItem(_ label: WrittenLabel) {
@@ -49,7 +55,8 @@ public struct LabelSurvey: Equatable, Sendable {
     hasNegative = hasNegative || other.hasNegative
     hasReals = hasReals || other.hasReals
     hasLists = hasLists || other.hasLists
-    widths.formUnion(other.widths)
+    narrowest = min(narrowest, other.narrowest)
+    widest = max(widest, other.widest)
   }
 
   /// What the labels mean by themselves: numbers with fractions are measured, lists hold several labels, anything else is
@@ -66,10 +73,10 @@ public struct LabelSurvey: Equatable, Sendable {
     func wrong(_ what: String, _ remedy: String) -> Fault { Fault(.badData, what, at: "data.train", remedy) }
     if problem == .regression {
       guard names.isEmpty else { throw wrong("a label is a name where numbers are wanted", "correct data.problem") }
-      guard widths.count == 1, let width = widths.first, (1...LabelSet.most).contains(width) else {
+      guard narrowest == widest, (1...LabelSet.most).contains(widest) else {
         throw wrong("the records do not have the same number of labels", "give each record as many numbers")
       }
-      return (0..<width).map(LabelSet.standardName)
+      return (0..<widest).map(LabelSet.standardName)
     }
     guard !hasReals else { throw wrong("labels with fractions are no classes", "set data.problem to regression") }
     if names.isEmpty {
@@ -98,7 +105,7 @@ extension LabelSurvey {
     [
       "names": .array(names.sorted().map(JSON.string)), "largest": .integer(largestInteger),
       "negative": .bool(hasNegative), "reals": .bool(hasReals), "lists": .bool(hasLists),
-      "widths": .array(widths.sorted().map(JSON.integer)),
+      "narrowest": .integer(narrowest), "widest": .integer(widest),
     ]
   }
 
@@ -108,6 +115,7 @@ extension LabelSurvey {
     hasNegative = json["negative"]?.bool ?? false
     hasReals = json["reals"]?.bool ?? false
     hasLists = json["lists"]?.bool ?? false
-    widths = Set((json["widths"]?.array ?? []).compactMap(\.integer))
+    narrowest = json["narrowest"]?.integer ?? .max
+    widest = json["widest"]?.integer ?? 0
   }
 }

@@ -36,6 +36,30 @@ public struct ConversationSamples: SampleSource {
   }
 }
 
+extension Sample {
+  /// A text of which nothing is asked.
+  /// - Parameter maxLength: it is cut to this many tokens.
+  public init(_ record: LabelledText, _ tokenizer: Tokenizer, maxLength: Int?, hasTypes: Bool) throws {
+    do {
+      let encoding = try tokenizer.encode(record.text, pair: record.pair, maxLength: maxLength)
+      let ids = encoding.ids.compactMap(Int32.init(exactly:))
+      guard !ids.isEmpty, ids.count == encoding.ids.count else {
+        throw Fault(.badData, "the text has no token", "remove the record")
+      }
+      self.init(
+        ids: ids, types: hasTypes ? encoding.types.map { Int32(truncatingIfNeeded: $0) } : [],
+        label: .values([]), readAt: 0, place: record.place, index: record.index)
+    } catch let fault as Fault {
+      throw fault.relocated(to: record.place)
+    }
+  }
+
+  /// The same with what a model is to say of it.
+  func labelled(_ label: LabelTarget, readAt position: Int) -> Sample {
+    Sample(ids: ids, types: types, label: label, readAt: position, place: place, index: index)
+  }
+}
+
 /// Texts with labels, as a classifier is trained on them: tokenized, cut to the longest that the model takes.
 public final class LabelledSamples: SampleSource {
   public let records: LabelledSet
@@ -67,15 +91,9 @@ public final class LabelledSamples: SampleSource {
   public func sample(_ index: Int) throws -> Sample { try sample(records.record(index)) }
 
   func sample(_ record: LabelledText) throws -> Sample {
+    let text = try Sample(record, tokenizer, maxLength: maxLength, hasTypes: hasTypes)
     do {
-      let encoding = try tokenizer.encode(record.text, pair: record.pair, maxLength: maxLength)
-      let ids = encoding.ids.compactMap(Int32.init(exactly:))
-      guard !ids.isEmpty, ids.count == encoding.ids.count else {
-        throw Fault(.badData, "the text has no token", "remove the record")
-      }
-      return Sample(
-        ids: ids, types: hasTypes ? encoding.types.map { Int32(truncatingIfNeeded: $0) } : [],
-        label: try labels.target(of: record.label), readAt: reads(ids), place: record.place, index: record.index)
+      return text.labelled(try labels.target(of: record.label), readAt: reads(text.ids))
     } catch let fault as Fault {
       throw fault.relocated(to: record.place)
     }

@@ -53,13 +53,15 @@ public enum WrittenLabel: Equatable, Sendable {
     }
   }
 
-  /// How it is written, for messages.
-  var text: String {
+}
+
+extension WrittenLabel: CustomStringConvertible {
+  public var description: String {
     switch self {
     case .name(let name): "'\(name)'"
     case .integer(let number): "\(number)"
     case .real(let number): "\(number)"
-    case .list(let items): "[\(items.map(\.text).joined(separator: ", "))]"
+    case .list(let items): "[\(items.map(\.description).joined(separator: ", "))]"
     }
   }
 }
@@ -69,9 +71,10 @@ public struct LabelColumns: Equatable, Sendable {
   public var text: String
   /// Of a second text; nil for single ones.
   public var pair: String?
-  public var label: String
+  /// Nil where labels are not asked for.
+  public var label: String?
 
-  public init(text: String = "text", pair: String? = nil, label: String = "label") {
+  public init(text: String = "text", pair: String? = nil, label: String? = "label") {
     (self.text, self.pair, self.label) = (text, pair, label)
   }
 }
@@ -105,8 +108,11 @@ public struct LabelledSource: Sendable {
         throw Fault(.badData, "the record is \(object.kindName), not an object", "write one object for each record")
       }
       return LabelledText(
-        text: try string(columns.text, of: object), pair: try columns.pair.map { try string($0, of: object) },
-        label: try WrittenLabel(member(columns.label, of: object), column: columns.label, isText: file.header != nil),
+        text: try string(columns.text, of: object),
+        pair: try columns.pair.flatMap { try member($0, of: object).isNull ? nil : string($0, of: object) },
+        label: try columns.label.map { column in
+          try WrittenLabel(member(column, of: object), column: column, isText: file.header != nil)
+        } ?? .list([]),
         place: place, index: index)
     } catch let fault as Fault {
       throw fault.relocated(to: place)

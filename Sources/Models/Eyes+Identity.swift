@@ -5,6 +5,17 @@ extension MultimodalModel.Eyes {
   /// How wide the features of a picture are: the width of the vision encoder for each depth.
   public var featureWidth: Int { tower.configuration.width * depths.count }
 
+  /// How many layers the vision encoder has, and how wide one is.
+  public var layerCount: Int { tower.configuration.layers }
+  public var layerWidth: Int { tower.configuration.width }
+  /// Whether the first row of a layer is of a token for the whole picture.
+  public var hasClassToken: Bool { tower.configuration.isCLIP }
+
+  /// pixels [n, 3, S, S] → the hidden states [n·tokens, D] after `depth` layers, class token included.
+  public func states(_ pixels: Tensor, depth: Int, _ context: Context) -> Tensor {
+    tower.hiddenStates(pixels, depths: [depth], context)[0]
+  }
+
   /// Whether a picture has the same features at every step: nothing of the vision encoder is trained, and there is no
   /// dropout in it.
   public var hasConstantFeatures: Bool {

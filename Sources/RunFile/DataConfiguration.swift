@@ -76,12 +76,22 @@ extension DataSource: Section {
     Key(
       "images", path: \.images, "folder that image names start from; default: that of the file",
       otherNames: ["image_folder", "image_dir", "media_dir"]),
-    Key("format", \.format, "how records are written; auto: by their keys"),
+    Key("format", \.format, "layout of records; auto: by keys"),
     Key("weight", \.weight, "how often its records come, beside other files"),
     Key("text", \.text, "column of the text, with format classification"),
     Key("text_pair", \.textPair, "column of a second text, read together with the first"),
     Key("label", \.label, "column of the label: a name, a number, or a list of several"),
   ]
+
+  /// The columns of texts are written where they are not as usual: most files hold none.
+  var written: Written {
+    let (columns, standard): (Set, _) = (["text", "text_pair", "label"], DataSource())
+    return .section(
+      DataSource.keys.filter { !columns.contains($0.name) || $0.written(self) != $0.written(standard) }.map { key in
+        Written.Line(
+          name: key.name, meaning: key.meaning, affectsTraining: key.affectsTraining, value: key.written(self))
+      })
+  }
 
   mutating func settle(given: Set<String>) {
     if images.isEmpty, !path.isEmpty { images = (path as NSString).deletingLastPathComponent }

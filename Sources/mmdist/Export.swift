@@ -4,6 +4,7 @@ import Checkpoints
 import Evaluation
 import Foundation
 import Ground
+import Models
 import RunFile
 import Tensors
 import Training
@@ -52,10 +53,10 @@ struct Export: ParsableCommand {
           .usage, "a whole language model was trained, which is no adapter", at: checkpoint, "use --format merged")
       }
       try adapted.saveAdapter(to: output, backend: backend)
-      other = try LoadedModel(model: configuration.model, adapter: output, precision: .float32, backend).adapted
+      other = try LoadedModel(adapted.folder, adapter: output, precision: .float32, backend).adapted
     case .merged, .llava:
       try adapted.exportMerged(to: output, layout: format == .llava ? .llava : .hub, backend: backend)
-      other = try LoadedModel(model: output, adapter: nil, precision: .float32, backend).adapted
+      other = try LoadedModel(ModelFolder(output), adapter: nil, precision: .float32, backend).adapted
     }
     let distance = try logitDistance(adapted.model, other.model, backend)
     guard distance < 1e-4 else {
