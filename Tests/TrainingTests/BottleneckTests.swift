@@ -293,6 +293,8 @@ final class BottleneckTests: FolderTests {
       XCTAssertEqual(fault.kind, .badConfiguration)
       XCTAssertTrue(fault.what.contains(what), "\(fault)")
     }
+    let huge = try changed(config("reduction_factor", 0.002))
+    XCTAssertTrue(try fault { try AdaptedModel.methods(ofAdapter: huge, for: model) }.what.contains("no reduction by"))
     let odd = try changed { $0.with("name", "../../x") }
     XCTAssertTrue(try fault { try AdaptedModel.methods(ofAdapter: odd, for: model) }.what.contains("no name"))
     let method = AdapterTuning(try settings("houlsby"), name: "task")
