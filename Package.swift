@@ -130,7 +130,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Adapters", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "SafeTensors", "Tensors",
+        "Training", "Adapters", "Batching", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "SafeTensors",
+        "Tensors",
         "TestSupport",
       ],
       swiftSettings: strict),

@@ -52,7 +52,8 @@ public final class AdaptedModel {
       self.tunings = tunings
       var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
       // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
-      if tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
+      let isOnFrozenFeatures = model.classifier?.frozen != nil
+      if isOnFrozenFeatures || tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
       }
       trained = model.parameters.filter { parameter in
@@ -120,7 +121,7 @@ extension AdaptedModel {
   /// Whether what is trained can be kept as an adapter: not so where the language model is trained whole, whose head may
   /// be its embedding, which PEFT would tear apart.
   public var isAdapter: Bool {
-    !tuned.isEmpty && !tunings.contains { $0.part == .language && $0.trainsModules }
+    !tuned.isEmpty && model.classifier?.frozen == nil && !tunings.contains { $0.part == .language && $0.trainsModules }
   }
 
   /// The table of parts: how each is trained, how many of its parameters, in which layers.

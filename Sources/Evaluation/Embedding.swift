@@ -109,11 +109,6 @@ public struct Embedder {
 
   /// [T, D] → [1, D], or as it is.
   private func pooled(_ states: Tensor) -> Tensor {
-    switch request.pool {
-    case .none: states
-    case .cls: states.slice(0..<1)
-    case .last: states.slice(states.rows - 1..<states.rows)
-    case .mean: backend.scale(backend.columnSum(states), by: 1 / Float(states.rows)).reshaped([1, states.width])
-    }
+    StatePool(rawValue: request.pool.rawValue).map { $0(states, backend) } ?? states
   }
 }
