@@ -56,10 +56,12 @@ public final class AdaptedModel {
       if isOnFrozenFeatures || tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
       }
+      let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
       trained = model.parameters.filter { parameter in
         let part = MultimodalModel.part(of: parameter.name)
-        return added.contains(ObjectIdentifier(parameter))
-          || tunings.contains { $0.part == part && $0.trains(parameter) }
+        return !frozen.contains(ObjectIdentifier(parameter))
+          && (added.contains(ObjectIdentifier(parameter))
+            || tunings.contains { $0.part == part && $0.trains(parameter) })
       }
     }
   }
@@ -86,7 +88,7 @@ public final class AdaptedModel {
     loadReport = try folder.loadWeights(
       into: model, backend: backend, precision: precision, converted: converted, seed: seed
     ) { added.contains(ObjectIdentifier($0)) }
-    for tuning in tunings { tuning.initialise(seed: seed, backend) }
+    for tuning in tunings { try tuning.initialise(seed: seed, in: self, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
 

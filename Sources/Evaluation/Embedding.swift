@@ -38,6 +38,11 @@ public struct Embedder {
     if request.part != .language, eyes == nil {
       throw Embedder.refused("--part \(request.part.rawValue) of a model that sees no pictures", "use --part language")
     }
+    if request.part == .language, model.language.virtualTokens != nil {
+      throw Fault(
+        .usage, "states behind prompts and prefixes cannot be embedded", at: "--adapter",
+        "use an adapter that adds no tokens, or leave it out")
+    }
     switch request.part {
     case .language:
       (depth, width) = (try Embedder.depth(request.layer, of: model.language.layerCount), model.language.width)

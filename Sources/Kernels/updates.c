@@ -14,7 +14,7 @@ MULTIVERSION void mmd_adamw(float *weight, float *first, float *second, const fl
     const float v = b2 * second[i] + c2 * g * g;
     first[i] = m;
     second[i] = v;
-    weight[i] = weight[i] * shrink - step_size * (m / (__builtin_sqrtf(v) / root + e));
+    weight[i] = weight[i] * shrink - step_size * (m / (root_f32(v) / root + e));
   }
 }
 
@@ -32,16 +32,18 @@ INLINE void encode_block(const float *x, size_t count, struct mmd_map map, uint8
   memcpy(&top, &top_bits, sizeof top);
   *scale = top;
   const float inverse = 1.0f / (top > 1e-38f ? top : 1e-38f);
+  // No table of a map lies where codes are written.
+#pragma clang loop vectorize(assume_safety)
   for (size_t i = 0; i < count; i++) {
     const float scaled = x[i] * inverse;
     const float bounded = scaled < -1.0f ? -1.0f : scaled > 1.0f ? 1.0f : scaled;
     uint32_t bits;
     memcpy(&bits, &bounded, sizeof bits);
-    // The upper bits say which slot of the map x lies in; a slot holds one boundary between codes at most.
-    const int32_t size = (int32_t)(bits >> 16 & 0x7fff) - (mmd_map_first - 1);
+    // The upper bits say which slot x lies in, the lower ones on which side of the slot's boundary.
+    const int32_t sign = (int32_t)(bits >> 31), size = (int32_t)(bits >> 16 & 0x7fff) - (mmd_map_first - 1);
     const int32_t slot = size < 0 ? 0 : size < mmd_map_slots ? size : mmd_map_slots - 1;
-    const int32_t code = map.starts[slot + (int32_t)(bits >> 31) * mmd_map_slots];
-    codes[i] = (uint8_t)(code + (bounded > map.boundaries[code]));
+    const uint32_t entry = map.slots[slot + sign * mmd_map_slots], low = (bits & 0xffff) ^ (sign ? 0xffff : 0);
+    codes[i] = (uint8_t)((entry & 0xff) + (low > entry >> 8));
   }
 }
 
@@ -57,11 +59,12 @@ MULTIVERSION void mmd_adamw_8bit(float *weight, struct mmd_codes first, struct m
     const size_t size = count - from < mmd_block ? count - from : mmd_block;
     const uint8_t *code1 = first.codes + from, *code2 = second.codes + from;
     const float scale1 = first.scales[block], scale2 = second.scales[block];
+#pragma clang loop vectorize(assume_safety)
     for (size_t i = 0; i < size; i++) {
       const float g = gradient[from + i] * g_scale;
       m[i] = b1 * (first.map.values[code1[i]] * scale1) + c1 * g;
       v[i] = b2 * (second.map.values[code2[i]] * scale2) + c2 * g * g;
-      weight[from + i] = weight[from + i] * shrink - step_size * (m[i] / (__builtin_sqrtf(v[i]) / root + e));
+      weight[from + i] = weight[from + i] * shrink - step_size * (m[i] / (root_f32(v[i]) / root + e));
     }
     encode_block(m, size, first.map, first.codes + from, &first.scales[block]);
     encode_block(v, size, second.map, second.codes + from, &second.scales[block]);
@@ -116,7 +119,7 @@ MULTIVERSION void mmd_factored_squares(const float *gradient, size_t rows, size_
 
 MULTIVERSION void mmd_inverse_roots(const float *x, double divisor, float *y, size_t count) {
   const float d = (float)divisor;
-  for (size_t i = 0; i < count; i++) y[i] = 1.0f / __builtin_sqrtf(x[i] / d);
+  for (size_t i = 0; i < count; i++) y[i] = 1.0f / root_f32(x[i] / d);
 }
 
 MULTIVERSION double mmd_factored_norm(const float *gradient, size_t rows, size_t width, float gradient_scale,

@@ -29,7 +29,7 @@ extension MultimodalModel.Eyes {
     func add(_ text: String) { Array((text + "\n").utf8).withUnsafeBytes(checksum.add) }
     add("\(String(reflecting: tower.configuration)), depths \(depths), drops class token: \(dropsClassToken)")
     for parameter in parameters {
-      add("\(parameter.name) \(parameter.shape) \(parameter.value.dtype.rawValue)")
+      add("\(parameter.name) \(parameter.shape) \(parameter.typeInUse.rawValue)")
       backend.withBytes(of: parameter.value) { checksum.add($0) }
     }
     return checksum.digits

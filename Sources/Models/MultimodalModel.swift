@@ -114,8 +114,11 @@ public final class MultimodalModel {
     _ context: Context
   ) -> Tensor {
     if let reading = classifier?.frozen { return features(batch, reading, context.backend) }
-    return language.decode(
-      embed(batch, imageRows: imageRows, pictures: pictures, context), batch, rows: rows, cache: cache, context)
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    guard let virtualTokens = language.virtualTokens else {
+      return language.decode(embeddings, batch, rows: rows, cache: cache, context)
+    }
+    return decode(embeddings, batch, behind: virtualTokens, rows: rows, cache: cache, context)
   }
 
   /// The hidden states [T, D] after `depth` layers of the language model, as transformers numbers them.

@@ -111,7 +111,7 @@ public struct RunData {
       let tokenizer = try Tokenizer(modelFolder: folder.path)
       try requireRoom(for: tokenizer, in: model, at: folder.path)
       return LabelledSamples(
-        records, labels, tokenizer, maxLength: min(maxLength, model.language.longestSequence ?? .max),
+        records, labels, tokenizer, maxLength: min(maxLength, model.longestSequence ?? .max),
         hasTypes: model.language.typeCount > 0, reads: classifier.reading.position)
     }
   }

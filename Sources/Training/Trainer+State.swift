@@ -104,7 +104,10 @@ extension Trainer {
     }
     for parameter in adapted.tuned { parameter.valueChanged() }
     step = checkpoint.header.step
-    guard !isFresh else { return }
+    guard !isFresh else {
+      average?.restart()
+      return
+    }
     let updates = checkpoint.header.extras["updates"]
     for state in optimizer.states {
       guard let count = updates?[state.parameter.name]?.integer, count >= 0 else {

@@ -177,7 +177,7 @@ public final class Trainer {
     optimizer.update(
       gradients: gradients, gradientScale: Float(normaliser * clip), rate: rate,
       decay: { [plan] in plan.parts[$0]?.weightDecay ?? 0 })
-    average?.update(step: step)
+    average?.update(step: step - plan.stepsBefore)
     let mean = supervised > 0 ? loss / Double(supervised) : 0
     return StepReport(
       step: step, stage: plan.stage, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],

@@ -29,6 +29,8 @@ struct GoldenRun: Sendable {
   var optimizer: any OptimizerRule = AdamW()
   var layerDecay: Double?
   var average: MovingAverage.Settings?
+  /// Steps of the stages before.
+  var stepsBefore = 0
 
   /// - Parameter section: of `golden.json`, or `curve` for `curve.json`.
   init(_ name: String, section: String) throws {
@@ -93,11 +95,13 @@ struct GoldenRun: Sendable {
     }
     let all = setting["steps"]?.integer ?? 0
     let ratio = setting["warmup_ratio"]?.double ?? 0
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: all, globalBatch: globalBatch, microBatch: setting["micro_batch"]?.integer ?? 0, seed: 0, parts: parts,
       optimizer: optimizer, layerDecay: layerDecay, average: average,
       schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
       clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
+    plan.stepsBefore = stepsBefore
+    return plan
   }
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.

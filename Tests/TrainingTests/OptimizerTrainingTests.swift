@@ -122,6 +122,22 @@ final class OptimizerTrainingTests: FolderTests {
     }
   }
 
+  /// The average of a stage begins with the weights that the stage before left, also where the run was resumed there.
+  func testTheAverageOfAStageThatIsResumedAtItsStart() throws {
+    var run = try GoldenRun(rule: "lion")
+    _ = try train(run, ranks: 1, after: 0, to: 2)
+    run.optimizer = SGD(OptimizerConfiguration())
+    run.average = MovingAverage.Settings(decay: 0.9)
+    run.stepsBefore = 2
+    let (trainer, backend) = try run.start(SingleRank.communicator)
+    let untrained = trainer.average?.averages.map { backend.read($0.value) }
+    try trainer.restore(Checkpoint(folder: folder + "/step-00000002"), backend)
+    let averages = try XCTUnwrap(trainer.average).averages
+    XCTAssertEqual(averages.map { backend.read($0.value) }, averages.map { backend.read($0.parameter.value) })
+    XCTAssertNotEqual(averages.map { backend.read($0.value) }, untrained)
+    XCTAssertEqual(trainer.step, 2)
+  }
+
   // MARK: Checkpoints of something else
 
   func testCheckpointsOfAnotherRuleAreRefused() throws {

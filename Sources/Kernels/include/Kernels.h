@@ -178,15 +178,17 @@ void mmd_adamw(float *_Nonnull weight, float *_Nonnull first, float *_Nonnull se
 enum {
   /// Elements that share a scale.
   mmd_block = 256,
-  /// Numbers of one sign by their upper sixteen bits: below 2⁻²² in slot 0, then one slot each up to 1.
-  mmd_map_first = 105 << 7,
+  /// Numbers of one sign by their upper sixteen bits: below 2⁻²³ in slot 0, then one slot each up to 1.
+  mmd_map_first = 104 << 7,
   mmd_map_slots = (127 << 7) - mmd_map_first + 2,
 };
-/// A map of 256 values that rise; a number x becomes the code whose value is nearest, the lower of two. Code c + 1 starts
-/// where x > boundaries[c]; starts[slot] (of numbers ≥ 0, then of those below) is the lowest code of a slot.
+/// A map of 256 values that rise; a number becomes the code whose value is nearest, the lower of two.
+///
+/// slots[slot] (of numbers ≥ 0, then of those below) is the lowest code of a slot, and, times 256, the lower sixteen bits
+/// (those of numbers below 0 inverted) above which the next code begins; 0xffff where none does.
 struct mmd_map {
-  const float *_Nonnull values, *_Nonnull boundaries;
-  const int32_t *_Nonnull starts;
+  const float *_Nonnull values;
+  const uint32_t *_Nonnull slots;
 };
 /// Numbers as codes, blocks of mmd_block of them with a scale each: values[code] · scale.
 struct mmd_codes {

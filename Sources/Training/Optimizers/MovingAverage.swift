@@ -24,14 +24,20 @@ public final class MovingAverage {
   init(_ parameters: [Parameter], _ settings: Settings, _ backend: any Backend) {
     self.settings = settings
     self.backend = backend
-    averages = parameters.map { parameter in
-      let copy = backend.empty(parameter.shape, .float32)
-      backend.withBytes(of: parameter.value) { backend.overwrite(copy, with: $0) }
-      return (parameter, copy)
+    averages = parameters.map {
+      ($0, backend.empty($0.shape, .float32))
+    }
+    restart()
+  }
+
+  /// Begins anew from the present weights.
+  func restart() {
+    for (parameter, value) in averages {
+      backend.withBytes(of: parameter.value) { backend.overwrite(value, with: $0) }
     }
   }
 
-  /// - Parameter step: the step that was just done, 1 the first.
+  /// - Parameter step: the step of the stage that was just done, 1 the first.
   func update(step: Int) {
     let share = Float(1 - settings.decay(step: step))
     for (parameter, value) in averages { backend.move(value, towards: parameter.value, share: share) }

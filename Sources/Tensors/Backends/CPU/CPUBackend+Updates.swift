@@ -69,16 +69,19 @@ private struct CodeTables: @unchecked Sendable {
   let map: mmd_map
 
   private init(_ map: DynamicMap) {
-    let boundaries = zip(map.values, map.values.dropFirst()).map { ($0 + $1) / 2 } + [.infinity]
-    let slots = Int(mmd_map_slots)
-    // Where the slots of numbers ≥ 0 begin; those below mirror them, and there each slot begins at its far end.
-    let edges = [0] + (0..<slots).map { Float(bitPattern: (UInt32(mmd_map_first) + UInt32($0)) << 16) }
-    let starts =
-      (0..<slots).map { slot in boundaries.count { $0 < edges[slot] } }
-      + (0..<slots).map { slot in boundaries.count { $0 <= -edges[slot + 1] } }
-    self.map = mmd_map(
-      values: CodeTables.kept(map.values), boundaries: CodeTables.kept(boundaries),
-      starts: CodeTables.kept(starts.map(Int32.init)))
+    let boundaries = zip(map.values, map.values.dropFirst()).map { ($0 + $1) / 2 }
+    let starts = [0] + (0..<Int(mmd_map_slots)).map { Float(bitPattern: UInt32(Int(mmd_map_first) + $0) << 16) }
+    let slots = [false, true].flatMap { isNegative in
+      zip(starts, starts.dropFirst()).map { nearEnd, farEnd in
+        // The slot of numbers below 0 begins behind its far end and ends with its near one.
+        let lowest = boundaries.count { isNegative ? $0 <= -farEnd : $0 < nearEnd }
+        let within = boundaries.filter { isNegative ? $0 > -farEnd && $0 <= -nearEnd : $0 >= nearEnd && $0 < farEnd }
+        precondition(within.count <= 1 && (nearEnd > 0 || within.isEmpty), "a slot of the map has two boundaries")
+        let low = within.first.map { ($0.bitPattern & 0xffff) ^ (isNegative ? 0xffff : 0) } ?? 0xffff
+        return UInt32(lowest) | low << 8
+      }
+    }
+    self.map = mmd_map(values: CodeTables.kept(map.values), slots: CodeTables.kept(slots))
   }
 
   private static func kept<Element>(_ array: [Element]) -> UnsafePointer<Element> {
