@@ -10,11 +10,11 @@ public final class AdaptedModel {
   public let model: MultimodalModel
   /// All that is at work in the model, in the order of the parts.
   public let tunings: [any Tuning]
-  /// What the model's files and the model did not agree on, once its weights are read.
-  public private(set) var loadReport = LoadReport()
   /// What is trained in any stage, first used first.
   public let tuned: [Parameter]
   private let stages: [Stage]
+  /// What the model's files and the model did not agree on, once its weights are read.
+  public private(set) var loadReport = LoadReport()
 
   /// Builds the model; its parameters have no values yet.
   ///
@@ -50,18 +50,18 @@ public final class AdaptedModel {
 
     init(tunings: [any Tuning], of model: MultimodalModel) {
       self.tunings = tunings
-      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+      let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
+      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
       // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
       let isOnFrozenFeatures = model.classifier?.frozen != nil
       if isOnFrozenFeatures || tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
       }
-      let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
       trained = model.parameters.filter { parameter in
         let part = MultimodalModel.part(of: parameter.name)
-        return !frozen.contains(ObjectIdentifier(parameter))
-          && (added.contains(ObjectIdentifier(parameter))
-            || tunings.contains { $0.part == part && $0.trains(parameter) })
+        return added.contains(ObjectIdentifier(parameter))
+          || !frozen.contains(ObjectIdentifier(parameter))
+            && tunings.contains { $0.part == part && $0.trains(parameter) }
       }
     }
   }

@@ -19,7 +19,8 @@ enum LoRAFormat: AdapterFormat {
   ) throws {
     let configuration = try adapted.peftConfiguration(of: tunings)
     let fanInFanOut = tunings.contains { ($0 as? LoRA)?.layers.contains { $0.base.layout == .inputsFirst } ?? false }
-    try writeDurably(configuration.json(fanInFanOut: fanInFanOut, isClassifier: adapted.model.classifier != nil).indented,
+    try writeDurably(
+      configuration.json(fanInFanOut: fanInFanOut, isClassifier: adapted.model.classifier != nil).indented,
       to: folder + "/adapter_config.json")
     try Adapters.write(
       adapted.kept(by: tunings).map { (prefix + $0.name, $0.value) }, to: folder + "/adapter_model.safetensors",
@@ -32,10 +33,9 @@ enum LoRAFormat: AdapterFormat {
     try adapted.checkAgreement(
       of: tunings, with: PEFTConfiguration(contentsOf: path + "/adapter_config.json"), path)
     let files = try WeightFiles(folder: path, name: "adapter_model")
-    // A classifier that the model's files lack must come from the adapter.
-    let head = adapted.model.headParameters.filter { adapted.loadReport.initialised.contains($0.name) }
     try adapted.take(
-      files, keys: Array(files.names), prefix: prefix, awaiting: tunings.flatMap(\.added) + head, backend)
+      files, keys: Array(files.names), prefix: prefix,
+      awaiting: tunings.flatMap(\.added) + adapted.fresh(beside: tunings), backend)
   }
 }
 

@@ -105,12 +105,14 @@ extension AdaptedModel {
     if let format = adapterFormats.first(where: { $0.holds(working) }) {
       try format.write(working, of: self, to: temporary, backend)
     } else {
-      for tuning in working {
-        guard let format = adapterFormats.first(where: { $0.holds([tuning]) }) else {
-          preconditionFailure("saveAdapter: no format for \(tuning.summary.method)")
+      for part in ModelPart.allCases {
+        let own = working.filter { $0.part == part }
+        guard !own.isEmpty else { continue }
+        guard let format = adapterFormats.first(where: { $0.holds(own) }) else {
+          preconditionFailure("saveAdapter: no format for \(own.map(\.summary.method))")
         }
-        try makeFolder("\(temporary)/\(tuning.part.rawValue)")
-        try format.write([tuning], of: self, to: "\(temporary)/\(tuning.part.rawValue)", backend)
+        try makeFolder("\(temporary)/\(part.rawValue)")
+        try format.write(own, of: self, to: "\(temporary)/\(part.rawValue)", backend)
       }
     }
     try replaceFolder(path, with: temporary)
@@ -124,12 +126,21 @@ extension AdaptedModel {
   func kept(by tunings: [any Tuning]) -> [Parameter] {
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     let whole = Set(tunings.filter(\.trainsModules).map(\.part))
-    // The layer that gives labels is trained with whatever is added below it.
-    let head = Set(model.headParameters.map { ObjectIdentifier($0) })
-    let isTuned = Set(tuned.map { ObjectIdentifier($0) })
+    let heads = Set(heads(beside: tunings).map { ObjectIdentifier($0) })
     return model.parameters.filter {
-      head.contains(ObjectIdentifier($0)) && isTuned.contains(ObjectIdentifier($0)) || added.contains(ObjectIdentifier($0)) || whole.contains(MultimodalModel.part(of: $0.name))
+      added.contains(ObjectIdentifier($0)) || heads.contains(ObjectIdentifier($0))
+        || whole.contains(MultimodalModel.part(of: $0.name))
     }
+  }
+
+  /// What gives labels, which is trained with whatever is added to the language part.
+  func heads(beside tunings: [any Tuning]) -> [Parameter] {
+    tunings.contains { $0.part == .language } ? model.headParameters : []
+  }
+
+  /// What of it no model file had: an adapter must have it.
+  func fresh(beside tunings: [any Tuning]) -> [Parameter] {
+    heads(beside: tunings).filter { loadReport.initialised.contains($0.name) }
   }
 
   /// PEFT's `modules_to_save` for the parts that are trained whole.
@@ -137,7 +148,8 @@ extension AdaptedModel {
     let modules: [(ModelPart, [String])] = [
       (.vision, ["vision_tower"]), (.projector, ["multi_modal_projector"]), (.language, ["language_model", "lm_head"]),
     ]
-    guard model.isMultimodal else { return model.classifier.map { [$0.path] } ?? [] }
+    let classifier = heads(beside: tunings).isEmpty ? nil : model.classifier?.path
+    guard model.isMultimodal else { return classifier.map { [$0] } ?? [] }
     return modules.filter { module in tunings.contains { $0.part == module.0 && $0.trainsModules } }.flatMap(\.1)
   }
 

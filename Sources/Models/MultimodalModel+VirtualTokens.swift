@@ -7,14 +7,28 @@ extension MultimodalModel {
     language.longestSequence.map { max(0, $0 - (language.virtualTokens?.count ?? 0)) }
   }
 
-  /// Hidden states as ``hidden(_:imageRows:pictures:rows:cache:_:)`` gives them, of the batch's own tokens alone.
+  /// A batch as the language model takes it, behind its virtual tokens.
+  struct Placed {
+    let embeddings: Tensor
+    let batch: TokenBatch
+    /// Where each of the batch's own tokens lies now; nil: where it lay.
+    let places: [Int32]?
+
+    /// Where rows of the batch (nil: all) lie now; nil: all rows there are.
+    func rows(_ wanted: Tensor?, _ backend: any Backend) -> Tensor? {
+      guard let places else { return wanted }
+      return backend.tensor(wanted.map { backend.integers($0).map { places[Int($0)] } } ?? places)
+    }
+  }
+
+  /// Puts virtual tokens in front of every sequence, where the language model has any.
   ///
   /// n virtual tokens take the first n positions of every sequence. Those that have embeddings become rows of their own;
   /// all become keys. With a cache they come once, with the first tokens.
-  func decode(
-    _ embeddings: Tensor, _ batch: TokenBatch, behind virtualTokens: any VirtualTokens, rows: Tensor?,
-    cache: KeyValueCache?, _ context: Context
-  ) -> Tensor {
+  func place(_ embeddings: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Placed {
+    guard let virtualTokens = language.virtualTokens else {
+      return Placed(embeddings: embeddings, batch: batch, places: nil)
+    }
     let (count, backend, runs) = (virtualTokens.count, context.backend, batch.sequences.queries)
     let front = cache?.count ?? 0 == 0 ? virtualTokens.embeddings(context) : nil
     let positions = backend.integers(batch.positions).map { $0 + Int32(count) }
@@ -27,16 +41,13 @@ extension MultimodalModel {
         sequences: Sequences(queries: queries, keys: keys))
     }
     guard let front else {
-      return language.decode(embeddings, moved(positions, queries: runs), rows: rows, cache: cache, context)
+      return Placed(embeddings: embeddings, batch: moved(positions, queries: runs), places: nil)
     }
     let all = runs.flatMap { Array(0..<Int32(count)) + positions[$0] }
-    // Where each of the batch's own tokens lies now.
     var places: [Int32] = []
     for (index, run) in runs.enumerated() { places += run.map { Int32($0 + (index + 1) * count) } }
-    if let rows { places = backend.integers(rows).map { [places] in places[Int($0)] } }
-    return language.decode(
-      context.prepend(front, to: embeddings, runs: runs), moved(all, queries: keys), rows: backend.tensor(places),
-      cache: cache, context)
+    return Placed(
+      embeddings: context.prepend(front, to: embeddings, runs: runs), batch: moved(all, queries: keys), places: places)
   }
 }
 

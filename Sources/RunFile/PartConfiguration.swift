@@ -142,10 +142,9 @@ extension PartConfiguration: Section {
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
     "targets": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
     "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full], "tokens": [.prompt, .prefix, .pTuning],
-    "init": [.prompt],
-    "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter], "reduction": [.adapter],
-    "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter], "adapters": [.adapter],
-    "fusion": [.adapter],
+    "init": [.prompt], "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter],
+    "reduction": [.adapter], "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter],
+    "adapters": [.adapter], "fusion": [.adapter],
   ]
 
   private func reads(_ key: String) -> Bool {

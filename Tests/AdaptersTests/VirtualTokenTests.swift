@@ -124,7 +124,7 @@ final class VirtualTokenTests: FolderTests {
     let json = try JSON(contentsOf: path + "/adapter_config.json")
     for (key, value, what) in [
       ("num_virtual_tokens", .integer(1 << 40), "'num_virtual_tokens' is"),
-      ("num_virtual_tokens", 4, "with 4 virtual tokens"),
+      ("num_virtual_tokens", 4, "is [3, 48], 4 virtual tokens of this model are [4, 48]"),
       ("num_virtual_tokens", 0, "'num_virtual_tokens' is 0"),
       ("num_virtual_tokens", nil, "'num_virtual_tokens' is null"),
       ("num_transformer_submodules", 2, "'num_transformer_submodules'"), ("peft_type", "CPT", "'peft_type'"),

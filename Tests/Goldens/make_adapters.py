@@ -4,7 +4,7 @@
 
 Fixtures/adapters/NAME holds `golden.json` and what the library saves: of the trained kinds `adapter_init/` and
 `adapter_final/`, of several adapters `setup_init/`, and of a stack `setup_final/`. GPT-2 is trained on its records for twelve steps,
-as the other goldens are; of Llama, alone as it is inside the LLaVA model, and of CLIP's vision encoder there is one pass:
+as the other goldens are; of Llama, alone as it is inside the LLaVA model, of CLIP's vision encoder and of BERT there is one pass:
 `hidden` and the gradients (`grad.KEY`) of Σ hidden · weights in `golden.safetensors`. Float32, eager attention, one thread.
 """
 import json, math, os, shutil, sys
@@ -14,7 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import adapters, torch, transformers
 import adapters.composition as composition
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaModel, get_cosine_schedule_with_warmup
+from transformers import AutoModelForCausalLM, BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaModel, get_cosine_schedule_with_warmup
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
@@ -137,9 +137,9 @@ def several(block, kind):
 
 
 def part(kind, what):
-    """One pass of Llama or of CLIP's vision encoder, taken out of the LLaVA model."""
+    """One pass of BERT, or of Llama or CLIP's vision encoder, taken out of the LLaVA model."""
     target, (config, options) = fresh(f"{what}-{kind}"), KINDS[kind]
-    folder = FIXTURES / "llava-clip-llama" / "model"
+    folder = FIXTURES / ("bert" if what == "bert" else "llava-clip-llama") / "model"
     whole = json.load(open(folder / "config.json"))
     weights = {k: v for path in folder.glob("*.safetensors") for k, v in load_file(path).items()}
     torch.manual_seed(41)
@@ -149,6 +149,9 @@ def part(kind, what):
         said.update(rope_theta=rope["rope_theta"], rope_scaling={k: v for k, v in rope.items() if k != "rope_theta"})
         model = LlamaModel(LlamaConfig(**said, attn_implementation="eager"))
         prefix = "language_model.model."
+    elif what == "bert":
+        model, prefix = BertModel(BertConfig.from_pretrained(folder, attn_implementation="eager"), add_pooling_layer=False), "bert."
+        weights = {k: v for k, v in weights.items() if "pooler" not in k}
     else:
         model = CLIPVisionModel(CLIPVisionConfig(**whole["vision_config"], attn_implementation="eager"))
         prefix = "vision_tower."
@@ -161,7 +164,7 @@ def part(kind, what):
     disturb(model, ".adapters.task.")
     model.train_adapter("task"); model.eval()
     model.save_adapter(str(target / "adapter_init"), "task", use_safetensors=True)
-    if what == "llama":
+    if what != "clip":
         inputs = dict(input_ids=torch.arange(20, 32).unsqueeze(0))
         hidden = model(**inputs).last_hidden_state
     else:
@@ -172,7 +175,7 @@ def part(kind, what):
     (hidden * scale).sum().backward()
     tensors = {"grad." + name: p.grad for name, p in model.named_parameters() if p.requires_grad and p.grad is not None}
     save_file({"hidden": hidden.detach()[0].contiguous(), **{k: v.contiguous() for k, v in tensors.items()}}, target / "golden.safetensors")
-    json.dump({"model": "llava-clip-llama", "kind": kind}, open(target / "golden.json", "w"))
+    json.dump({"model": folder.parent.name, "kind": kind}, open(target / "golden.json", "w"))
     tidy(target)
     print(target.name, hidden.shape, len(tensors))
 
@@ -180,6 +183,6 @@ def part(kind, what):
 CASES = {f"gpt2-{kind}": lambda kind=kind: single(kind) for kind in KINDS}
 CASES |= {f"gpt2-stack-{kind}": lambda kind=kind: several(composition.Stack, kind) for kind in ("houlsby",)}
 CASES |= {f"gpt2-fuse-{kind}": lambda kind=kind: several(composition.Fuse, kind) for kind in ("pfeiffer",)}
-CASES |= {f"{what}-{kind}": lambda kind=kind, what=what: part(kind, what) for what in ("llama", "clip") for kind in KINDS}
+CASES |= {f"{what}-{kind}": lambda kind=kind, what=what: part(kind, what) for what in ("llama", "clip", "bert") for kind in KINDS}
 for name, make in CASES.items():
     if not sys.argv[1:] or name in sys.argv[1:]: make()

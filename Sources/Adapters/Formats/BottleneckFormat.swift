@@ -7,7 +7,7 @@ import SafeTensors
 import Tensors
 
 /// The layout of the `adapters` library (Poth et al. 2023, arXiv:2311.11077): of one adapter `adapter_config.json` and
-/// `adapter.safetensors`; of several a folder each and `adapter_setup.json`, with the fusion layer in one more.
+/// `adapter.safetensors`, with what gives labels in `model_head.safetensors`; of several a folder each and `adapter_setup.json`, with the fusion layer in one more.
 enum BottleneckFormat: AdapterFormat {
   private static let version = "adapters.1.3.0"
 
@@ -34,6 +34,12 @@ enum BottleneckFormat: AdapterFormat {
         own.parameters(of: member.name), own, adapted, to: place + "/adapter_config.json",
         weights: place + "/adapter.safetensors", backend)
     }
+    let heads = adapted.heads(beside: tunings)
+    if !heads.isEmpty {
+      try save(
+        config: nil, name: nil, ["num_labels": .integer(heads[0].shape[0])], heads, own, adapted,
+        to: folder + "/head_config.json", weights: folder + "/model_head.safetensors", backend)
+    }
     guard members.count > 1 else { return }
     let setup: JSON = [
       "adapter_setup": [
@@ -54,14 +60,14 @@ enum BottleneckFormat: AdapterFormat {
   }
 
   private static func save(
-    config: JSON, name: String, _ more: JSON, _ parameters: [Parameter], _ own: BottleneckAdapters,
+    config: JSON, name: String?, _ more: JSON, _ parameters: [Parameter], _ own: BottleneckAdapters,
     _ adapted: AdaptedModel, to file: String, weights: String, _ backend: any Backend
   ) throws {
     let (type, model) = modelClass(adapted, own.part)
     let width = own.ends.first?.blocks.first?.block.upBias.count ?? 0
     var json: JSON = [
       "config": config, "hidden_size": .integer(width), "model_class": .string(model),
-      "model_name": .string(adapted.folder.path), "model_type": .string(type), "name": .string(name),
+      "model_name": .string(adapted.folder.path), "model_type": .string(type), "name": name.map(JSON.string) ?? .null,
       "version": .string(version),
     ]
     if case .object(var members) = json, let more = more.object {
@@ -130,6 +136,12 @@ enum BottleneckFormat: AdapterFormat {
       let place = setup.isSingle ? path : "\(path)/\(member.name)"
       try read(member: member.name, from: place, into: own, of: adapted, backend)
     }
+    let heads = adapted.heads(beside: tunings)
+    if FileManager.default.fileExists(atPath: path + "/model_head.safetensors")
+      || !adapted.fresh(beside: tunings).isEmpty
+    {
+      try bind(SafeTensorsFile(path + "/model_head.safetensors"), heads, adapted, backend) { $0 }
+    }
     guard own.method.composition == .fuse else { return }
     let place = "\(path)/\(setup.names.joined(separator: ","))"
     let said = try JSON(contentsOf: place + "/adapter_fusion_config.json")["config"]
@@ -167,7 +179,7 @@ enum BottleneckFormat: AdapterFormat {
     }
   }
 
-  private static func weights(of path: String) throws -> SafeTensorsFile {
+  static func weights(of path: String) throws -> SafeTensorsFile {
     let file = path + "/adapter.safetensors"
     guard FileManager.default.fileExists(atPath: file) else {
       throw Fault(
@@ -306,6 +318,15 @@ extension BottleneckSettings {
       throw Fault(
         .badConfiguration, "'non_linearity' \(activation), 'reduction_factor' \(reduction), 'dropout' \(dropout)",
         at: file, "use gelu, relu, silu or swish, a positive factor, and adapters somewhere")
+    }
+    // What the configuration says is believed only where the file has it.
+    let weights = try BottleneckFormat.weights(of: path)
+    for (key, entry) in weights.entries where key.hasSuffix(".adapter_down.0.weight") {
+      guard entry.shape.count == 2, entry.shape[0] == width(of: entry.shape[1]) else {
+        throw Fault(
+          .badData, "'\(key)' is \(entry.shape), which is no reduction by \(reduction)", at: weights.path,
+          "use an adapter that the library has saved")
+      }
     }
   }
 

@@ -92,12 +92,15 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
       "auto_mapping": nil, "base_model_name_or_path": .string(adapted.folder.path), "inference_mode": true,
       "modules_to_save": modules.isEmpty ? nil : .array(modules.map(JSON.string)),
       "num_transformer_submodules": 1, "num_virtual_tokens": .integer(own.tokens), "peft_type": .string(Method.type),
-      "revision": nil, "task_type": "CAUSAL_LM",
+      "revision": nil, "task_type": adapted.model.classifier == nil ? "CAUSAL_LM" : "SEQ_CLS",
     ]
     for (key, value) in common.object ?? [:] { configuration[key] = value }
     configuration.sort { $0.key < $1.key }
     try writeDurably(JSON.object(configuration).indented, to: folder + "/adapter_config.json")
-    let others = adapted.kept(by: tunings.filter { $0.part != own.part }).map { (prefix + $0.name, $0.value) }
+    let added = Set(own.added.map { ObjectIdentifier($0) })
+    let others = adapted.kept(by: tunings).filter { !added.contains(ObjectIdentifier($0)) }.map {
+      (prefix + $0.name, $0.value)
+    }
     try Adapters.write([(matrix, values)] + others, to: folder + "/adapter_model.safetensors", backend)
   }
 
@@ -113,19 +116,28 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
     }
     let files = try WeightFiles(folder: path, name: "adapter_model")
     try own.take(adapted.floats(files, matrix, shape: own.storedShape, backend), backend)
-    try adapted.take(files, keys: files.names.filter { $0 != matrix }, prefix: prefix, backend)
+    try adapted.take(
+      files, keys: files.names.filter { $0 != matrix }, prefix: prefix,
+      awaiting: adapted.fresh(beside: tunings), backend)
   }
 
   static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
     let tokens = try count(path)
+    let method = Method.method(tokens: tokens)
+    let tuning = try method.tuning(of: .language)
+    try tuning.check(folder.makeModel(transforms: [tuning]))
     // What the configuration says is believed only where the file has it.
-    let shape = try WeightFiles(folder: path, name: "adapter_model")[matrix]?.entry.shape
-    guard shape?.count == 2, shape?[0] == tokens else {
+    let (shape, wanted) = (
+      try WeightFiles(folder: path, name: "adapter_model")[matrix]?.entry.shape,
+      (tuning as? any VirtualTokenTuning)?.storedShape
+    )
+    guard let shape, shape == wanted else {
       throw Fault(
-        .badData, "'\(matrix)' is \(shape.map { "\($0)" } ?? "missing") with \(tokens) virtual tokens", at: path,
-        "use an adapter that PEFT has saved")
+        .badData,
+        "'\(matrix)' is \(shape.map { "\($0)" } ?? "missing"), \(tokens) virtual tokens of this model are \(wanted ?? [])",
+        at: path, "use the adapter with the model that it was trained on")
     }
-    return [.language: Method.method(tokens: tokens)]
+    return [.language: method]
   }
 
   private static func count(_ path: String) throws -> Int {

@@ -155,7 +155,12 @@ final class Junction: BranchEnd {
     _ members: [AdapterTuning.Member], _ method: AdapterTuning, width: Int, _ scope: Scope, owner: BottleneckAdapters
   ) {
     self.owner = owner
-    blocks = members.map { ($0, BottleneckBlock($0.settings, width: width, scope.child("adapters.\($0.name)"))) }
+    blocks = members.map { member in
+      var settings = member.settings
+      // What is not trained computes the same at every step.
+      if !member.isTrained { settings.dropout = 0 }
+      return (member, BottleneckBlock(settings, width: width, scope.child("adapters.\(member.name)")))
+    }
     fusion =
       method.composition == .fuse
       ? FusionLayer(
