@@ -7,7 +7,7 @@ import Tensors
 /// What the run file means to the trainer.
 extension RunConfiguration {
   /// How each part is trained, stage by stage.
-  public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
+  public var methods: [[ModelPart: any TuningMethod]] { head == nil ? runStages.map(\.methods) : [[:]] }
 
   /// The precision of frozen weights, the same in all stages.
   public var precision: DType { runStages[0].train.precision == .bfloat16 ? .bfloat16 : .float32 }
