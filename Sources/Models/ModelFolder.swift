@@ -22,10 +22,10 @@ public struct ModelFolder {
 
   /// Gives every parameter of `model` its value, but those that `isFresh` names, which an initialiser fills.
   ///
-  /// Frozen matrices are used where the file is mapped when its type is the wanted one; trainable ones are copied
-  /// to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
+  /// Frozen matrices are used where the file is mapped when its type is the wanted one, and where they are 4-bit codes;
+  /// trainable ones are copied to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
-  ///   - precision: of frozen matrices; vectors are F32.
+  ///   - precision: of frozen matrices, and what the values of 4-bit codes are rounded to; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
   ///     they are converted into memory of this process.
   /// - Throws: `Fault(.badData)` that names missing, surplus or misshapen weights and the nearest names.
@@ -34,15 +34,34 @@ public struct ModelFolder {
     converted provider: WeightConversion.Provider? = nil, isFresh: (Parameter) -> Bool
   ) throws {
     let files = try WeightFiles(folder: path)
-    let bindings = try bind(files, to: model, isFresh: isFresh)
-    let loads = try bindings.map { (parameter: $0.0, source: try source($0.1, of: files, for: $0.0)) }
+    var loads: [(parameter: Parameter, source: WeightConversion.Source)] = []
+    for (parameter, key) in try bind(files, to: model, isFresh: isFresh) {
+      precondition(!(parameter.isQuantised && parameter.isTrainable), "\(parameter.name) is 4-bit codes and trained")
+      if files[key + NF4Weight.state] != nil {
+        let stored = try NF4Weight(key, shape: parameter.shape) { files[$0] }
+        parameter.value = prepared(stored, parameter, keeps: model.multipliesOnly(by: parameter), precision, backend)
+      } else {
+        var source = try source(key, of: files, for: parameter)
+        source.form = parameter.isQuantised ? .nf4 : .plain(precision)
+        loads.append((parameter, source))
+      }
+    }
     let conversion = WeightConversion(
-      loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source), to: precision)
+      loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source))
     let converted = try provider?(conversion)
     for (parameter, source) in loads {
       if let converted, converted.entries[source.name] != nil {
-        parameter.value = backend.adopt(
-          try converted.bytes(of: source.name), shape: parameter.shape, dtype: precision, owner: converted)
+        parameter.value =
+          source.form == .nf4
+          ? try NF4Weight(source.name, shape: parameter.shape) { name in
+            converted.entries[name].map { (converted, $0) }
+          }.tensor(backend, as: precision)
+          : backend.adopt(
+            try converted.bytes(of: source.name), shape: parameter.shape, dtype: precision, owner: converted)
+        continue
+      }
+      guard source.form != .nf4 else {
+        parameter.value = try WeightConversion.quantised(source, as: precision, backend)
         continue
       }
       let stored = backend.adopt(source.bytes, shape: parameter.shape, dtype: source.entry.dtype, owner: source.file)
@@ -67,6 +86,15 @@ public struct ModelFolder {
     return WeightConversion.Source(name: key, file: file, entry: entry, bytes: try file.bytes(of: key))
   }
 
+  /// - Parameter keeps: whether the codes can stay what they are.
+  private func prepared(
+    _ stored: NF4Weight, _ parameter: Parameter, keeps: Bool, _ precision: DType, _ backend: any Backend
+  ) -> Tensor {
+    let codes = stored.tensor(backend, as: precision)
+    if keeps, !parameter.isTrainable { return codes }
+    return backend.dequantised(codes, as: parameter.isTrainable || parameter.shape.count == 1 ? .float32 : precision)
+  }
+
   private func prepared(
     _ stored: Tensor, _ parameter: Parameter, _ precision: DType, _ backend: any Backend
   ) -> Tensor {
@@ -84,6 +112,8 @@ public struct ModelFolder {
     let names = model.weightNames
     var keysByName: OrderedDictionary<String, String> = [:]
     for key in files.names {
+      // What lies beside the codes of a weight is no weight of its own.
+      if let owner = NF4Weight.owner(of: key), files[owner] != nil { continue }
       if let other = keysByName.updateValue(key, forKey: names.canonical(key)) {
         throw Fault(
           .badData, "'\(other)' and '\(key)' are the same weight", at: path, "remove one of them from the files")

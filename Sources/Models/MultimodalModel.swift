@@ -82,6 +82,7 @@ public final class MultimodalModel {
   public let linears: [Linear]
   /// The family of checkpoint keys.
   public let isMultimodal: Bool
+  private let multiplied: Set<ObjectIdentifier>
 
   init(eyes: Eyes?, language: any LanguageModel, blueprint: Blueprint) {
     self.eyes = eyes
@@ -89,6 +90,8 @@ public final class MultimodalModel {
     parameters = blueprint.parameters
     linears = blueprint.linears
     isMultimodal = eyes != nil
+    let head = language.head.base
+    multiplied = Set(blueprint.linears.filter { $0 !== head && !$0.isTied }.map { ObjectIdentifier($0.weight) })
   }
 
   /// The part that a parameter or module belongs to, by its path.
@@ -97,6 +100,9 @@ public final class MultimodalModel {
     if path.hasPrefix("model.multi_modal_projector.") { return .projector }
     return .language
   }
+
+  /// Whether nothing is done with the parameter but multiplying by it: it is a linear layer's matrix, not the head's.
+  public func multipliesOnly(by parameter: Parameter) -> Bool { multiplied.contains(ObjectIdentifier(parameter)) }
 
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
@@ -126,6 +132,7 @@ extension MultimodalModel {
     let reader = try ConfigurationReader(configuration, at: place)
     let blueprint = Blueprint(transforms: transforms)
     let type = try reader.string("model_type")
+    try reader.readQuantisation()
     guard type == "llava" else {
       let language = try makeLanguageModel(reader, in: blueprint.root, nested: false, tied: nil)
       self.init(eyes: nil, language: language, blueprint: blueprint)

@@ -5,6 +5,8 @@ public final class Parameter {
   public let shape: [Int]
   /// Whether gradients are wanted for it and the optimiser changes it.
   public var isTrainable = false
+  /// Whether its value is to be kept as 4-bit codes; only of a linear layer's matrix, and only while it is frozen.
+  public var isQuantised = false
   private var held: Tensor?
 
   public init(name: String, shape: [Int]) {
