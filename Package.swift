@@ -57,7 +57,8 @@ let package = Package(
 
     // Floor 4
     .target(
-      name: "Adapters", dependencies: ["Ground", "Models", "Modules", "SafeTensors", "Tensors"], swiftSettings: strict),
+      name: "Adapters", dependencies: ["Ground", "Models", "Modules", "RunFile", "SafeTensors", "Tensors"],
+      swiftSettings: strict),
     .target(
       name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", collections],
       swiftSettings: strict),
@@ -132,13 +133,15 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "MmdistTests", dependencies: ["mmdist", "Ground", "SafeTensors", "Training", "TestSupport"],
+      name: "MmdistTests",
+      dependencies: ["mmdist", "Demo", "Ground", "RunFile", "SafeTensors", "Training", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "AdaptersTests", dependencies: ["Adapters", "Ground", "Models", "SafeTensors", "Tensors", "TestSupport"],
+      name: "AdaptersTests",
+      dependencies: ["Adapters", "Ground", "Models", "RunFile", "SafeTensors", "Tensors", "TestSupport"],
       swiftSettings: strict),
 
     // Benchmarks

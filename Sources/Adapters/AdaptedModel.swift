@@ -4,55 +4,91 @@ import Models
 import Modules
 import Tensors
 
-/// How one part of a model is trained.
-public enum PartMethod: Equatable, Sendable {
-  case frozen
-  case full
-  case lora(LoRASettings)
-}
-
-/// A model with what is trained in it: low-rank updates, whole parts, or nothing.
+/// A model with what is trained in it: updates of its layers, whole parts, or nothing.
 public final class AdaptedModel {
   public let folder: ModelFolder
-  public let methods: [ModelPart: PartMethod]
   public let model: MultimodalModel
-  public let lora: LoRA
+  /// All that is at work in the model, in the order of the parts.
+  public let tunings: [any Tuning]
+  /// What is trained in any stage, first used first.
+  public let tuned: [Parameter]
+  private let stages: [Stage]
 
   /// Builds the model; its parameters have no values yet.
+  ///
+  /// - Parameter methods: of each part; a part that is not named is frozen.
   /// - Throws: `Fault` for a configuration that is not supported, a target that matches nothing, a method for a part
   ///   that the model does not have.
-  public init(_ folder: ModelFolder, methods: [ModelPart: PartMethod]) throws {
+  public convenience init(_ folder: ModelFolder, methods: [ModelPart: any TuningMethod]) throws {
+    try self.init(folder, stages: [methods])
+  }
+
+  /// Builds the model with all that any of several stages needs; the first stage has begun.
+  /// - Throws: as `init(_:methods:)`, and for stages that want different things of one part.
+  public init(_ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]]) throws {
     self.folder = folder
-    lora = try LoRA(methods.compactMapValues { if case .lora(let settings) = $0 { settings } else { nil } })
-    model = try folder.makeModel(transforms: [lora])
+    let plan = try StagePlan(methods)
+    model = try folder.makeModel(transforms: plan.tunings)
     // A language model alone has no other part to train: rows for them say nothing.
-    self.methods = model.isMultimodal ? methods : methods.filter { $0.key == .language }
-    let own = Set(self.methods.keys)
-    try lora.checkTargets(of: own)
-    let updates = Set(lora.layers.flatMap { [$0.down.name, $0.up.name] })
-    for parameter in model.parameters {
-      switch methods[MultimodalModel.part(of: parameter.name)] ?? .frozen {
-      case .frozen: parameter.isTrainable = false
-      case .full: parameter.isTrainable = true
-      case .lora: parameter.isTrainable = updates.contains(parameter.name)
+    let isMultimodal = model.isMultimodal
+    tunings = plan.tunings.filter { isMultimodal || $0.part == .language }
+    for tuning in tunings { try tuning.check(model) }
+    stages = plan.stages.map { [model] tunings in
+      Stage(tunings: tunings.filter { isMultimodal || $0.part == .language }, of: model)
+    }
+    let ever = Set(stages.flatMap(\.trained).map { ObjectIdentifier($0) })
+    tuned = model.parameters.filter { ever.contains(ObjectIdentifier($0)) }
+    begin(stage: 0)
+  }
+
+  /// How the parts are tuned in one stage, and which parameters that trains.
+  private struct Stage {
+    let tunings: [any Tuning]
+    let trained: [Parameter]
+
+    init(tunings: [any Tuning], of model: MultimodalModel) {
+      self.tunings = tunings
+      let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+      trained = model.parameters.filter { parameter in
+        let part = MultimodalModel.part(of: parameter.name)
+        return added.contains(ObjectIdentifier(parameter))
+          || tunings.contains { $0.part == part && $0.trains(parameter) }
       }
     }
   }
 
-  /// Reads the weights and, where given, an adapter; fresh updates start from `seed`.
+  /// Makes trainable what a stage trains, and nothing else.
+  public func begin(stage: Int) {
+    let trained = Set(stages[stage].trained.map { ObjectIdentifier($0) })
+    for parameter in model.parameters { parameter.isTrainable = trained.contains(ObjectIdentifier(parameter)) }
+    present = stage
+  }
+
+  /// The stage that is under way.
+  private var present = 0
+
+  /// Reads the weights and, where given, an adapter; what the methods add starts from `seed`.
   /// - Parameter converted: see ``ModelFolder/loadWeights(into:backend:precision:converted:isFresh:)``.
   public func loadWeights(
     adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil, backend: any Backend
   ) throws {
-    let updates = Set(lora.layers.flatMap { [ObjectIdentifier($0.down), ObjectIdentifier($0.up)] })
+    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+    // What a later stage trains gets memory of its own now.
+    for parameter in tuned { parameter.isTrainable = true }
+    defer { begin(stage: present) }
     try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
-      updates.contains(ObjectIdentifier($0))
+      added.contains(ObjectIdentifier($0))
     }
-    lora.initialise(seed: seed, backend)
+    for tuning in tunings { tuning.initialise(seed: seed, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
 
-  /// What is trained, first used first.
+  /// The tunings by low-rank updates.
+  var lora: [LoRA] { tunings.compactMap { $0 as? LoRA } }
+  /// All layers that have low-rank updates, in the order of the forward pass.
+  public var lowRankLayers: [LoRALinear] { lora.flatMap(\.layers) }
+
+  /// What the present stage trains, first used first.
   public var trainable: [Parameter] { model.parameters.filter(\.isTrainable) }
 
   /// `trainable params: 294,912 || all params: 124,734,720 || trainable%: 0.2364`, as PEFT prints it, each
@@ -77,32 +113,21 @@ public func grouped(_ number: Int) -> String {
 extension AdaptedModel {
   /// Whether what is trained can be kept as an adapter: not so where the language model is trained whole, whose head may
   /// be its embedding, which PEFT would tear apart.
-  public var isAdapter: Bool { methods[.language] != .full && !trainable.isEmpty }
+  public var isAdapter: Bool {
+    !tuned.isEmpty && !tunings.contains { $0.part == .language && $0.trainsModules }
+  }
 
   /// The table of parts: how each is trained, how many of its parameters, in which layers.
   public func partsTable(learningRates: [ModelPart: Double]) -> [String] {
     var rows = [["part", "train", "learning rate", "trained", "of", "what"]]
-    for part in ModelPart.allCases {
+    for tuning in stages[present].tunings {
+      let part = tuning.part
       let own = model.parameters.filter { MultimodalModel.part(of: $0.name) == part }
       guard !own.isEmpty else { continue }
       let trained = own.filter(\.isTrainable)
-      let method: String
-      let what: String
-      switch methods[part] ?? .frozen {
-      case .frozen: (method, what) = ("frozen", "-")
-      case .full: (method, what) = ("full", "\(own.count) tensors")
-      case .lora(let settings):
-        let layers = lora.layers.map(\.base.path).filter { MultimodalModel.part(of: $0) == part }
-        var kinds: [String: Int] = [:]
-        for layer in layers { kinds[String(layer.split(separator: ".").last ?? ""), default: 0] += 1 }
-        method = "lora r=\(settings.rank) α=\(settings.alpha)"
-        what =
-          "\(layers.count) layers: "
-          + kinds.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
-      }
       rows.append([
-        part.rawValue, method, trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",
-        grouped(trained.reduce(0) { $0 + $1.count }), grouped(own.reduce(0) { $0 + $1.count }), what,
+        part.rawValue, tuning.summary.method, trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",
+        grouped(trained.reduce(0) { $0 + $1.count }), grouped(own.reduce(0) { $0 + $1.count }), tuning.summary.what,
       ])
     }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

@@ -19,7 +19,7 @@ extension AdaptedModel {
     let files = try WeightFiles(folder: path, name: "adapter_model")
     let names = model.weightNames
     let parameters = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0) })
-    var waiting = Set(lora.layers.flatMap { [$0.down.name, $0.up.name] })
+    var waiting = Set(tunings.flatMap(\.added).map(\.name))
     try checkAgreement(with: configuration, path)
     for key in files.names {
       guard let (file, entry) = files[key] else { continue }
@@ -50,7 +50,7 @@ extension AdaptedModel {
 
   /// The run's settings must be the adapter's.
   private func checkAgreement(with adapter: PEFTConfiguration, _ path: String) throws {
-    for (part, settings) in lora.settings {
+    for (part, settings) in lora.map({ ($0.part, $0.settings) }) {
       func differs(_ key: String, _ own: String, _ other: String) -> Fault {
         Fault(
           .badConfiguration, "train.parts.\(part.rawValue).\(key) is \(own), the adapter's is \(other)", at: path,
@@ -65,7 +65,7 @@ extension AdaptedModel {
   /// model and no adapter.
   func peftConfiguration() throws -> PEFTConfiguration {
     var settings: LoRASettings?
-    for (part, next) in lora.settings.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+    for (part, next) in lora.map({ ($0.part, $0.settings) }) {
       if let settings, (settings.rank, settings.alpha) != (next.rank, next.alpha) {
         throw Fault(
           .badConfiguration, "the parts have different LoRA ranks or alphas", at: "train.parts.\(part.rawValue)",
@@ -76,12 +76,13 @@ extension AdaptedModel {
     let whole: [(ModelPart, [String])] = [
       (.vision, ["vision_tower"]), (.projector, ["multi_modal_projector"]), (.language, ["language_model", "lm_head"]),
     ]
-    let saved = whole.filter { methods[$0.0] == .full }.flatMap { model.isMultimodal ? $0.1 : [] }
+    let saved = whole.filter { trainsModules(of: $0.0) }.flatMap { model.isMultimodal ? $0.1 : [] }
     // PEFT knows no parts: a name like q_proj would hit the vision encoder too. Whole paths say it exactly.
     let targets: Targets =
-      lora.layers.isEmpty
+      lowRankLayers.isEmpty
       ? .names([PEFTConfiguration.noTarget])
-      : model.isMultimodal ? .pattern(try pattern(for: lora.layers.map(\.base.path))) : settings?.targets ?? .allLinear
+      : model.isMultimodal
+        ? .pattern(try pattern(for: lowRankLayers.map(\.base.path))) : settings?.targets ?? .allLinear
     return PEFTConfiguration(
       rank: settings?.rank ?? 1, alpha: settings?.alpha ?? 1, dropout: settings?.dropout ?? 0, targets: targets,
       modulesToSave: saved, baseModel: folder.path)
@@ -101,16 +102,27 @@ extension AdaptedModel {
     return "(" + paths.map { $0.replacingOccurrences(of: ".", with: "\\.") }.joined(separator: "|") + ")"
   }
 
+  private func trainsModules(of part: ModelPart) -> Bool { tunings.contains { $0.part == part && $0.trainsModules } }
+
+  /// What an adapter holds: what the methods added, and all of a part of which something is trained as it is, since
+  /// PEFT takes whole modules.
+  private var kept: [Parameter] {
+    let tuned = Set(tuned.map { ObjectIdentifier($0) })
+    return model.parameters.filter {
+      tuned.contains(ObjectIdentifier($0)) || trainsModules(of: MultimodalModel.part(of: $0.name))
+    }
+  }
+
   /// Writes the adapter whole: a temporary folder beside it, then a rename.
   public func saveAdapter(to path: String, backend: any Backend) throws {
     let temporary = path + ".writing"
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
     let configuration = try peftConfiguration()
-    let fanInFanOut = lora.layers.contains { $0.base.layout == .inputsFirst }
+    let fanInFanOut = lowRankLayers.contains { $0.base.layout == .inputsFirst }
     try writeDurably(configuration.json(fanInFanOut: fanInFanOut).indented, to: temporary + "/adapter_config.json")
     try write(
-      trainable.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
+      kept.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
     )
     try replaceFolder(path, with: temporary)
   }

@@ -21,10 +21,10 @@ extension AdaptedModel {
     let temporary = path + ".writing"
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
-    let updates = Dictionary(uniqueKeysWithValues: lora.layers.map { (ObjectIdentifier($0.base.weight), $0) })
-    let low = Set(lora.layers.flatMap { [ObjectIdentifier($0.down), ObjectIdentifier($0.up)] })
+    let updates = Dictionary(uniqueKeysWithValues: lowRankLayers.map { (ObjectIdentifier($0.base.weight), $0) })
+    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     let names = model.weightNames
-    let tensors = model.parameters.filter { !low.contains(ObjectIdentifier($0)) }.map { parameter in
+    let tensors = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
       let name = layout == .hub ? names.hub(parameter.name) : names.llava(parameter.name)
       return (name, updates[ObjectIdentifier(parameter)]?.merged(backend) ?? parameter.value)
     }
@@ -54,7 +54,7 @@ extension AdaptedModel {
   }
 
   /// How an adapter's parts were trained, as its files tell.
-  public static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: PartMethod] {
+  public static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
     let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
     guard let settings = configuration.settings else { return [:] }
     // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
@@ -66,11 +66,11 @@ extension AdaptedModel {
         .badData, "the adapter's target_modules match no linear layer of the model", at: path,
         "use the adapter with the model that it was trained on")
     }
-    var methods: [ModelPart: PartMethod] = [:]
+    var methods: [ModelPart: any TuningMethod] = [:]
     for part in Set(found.map(MultimodalModel.part(of:))) {
       let own = found.filter { MultimodalModel.part(of: $0) == part }
-      methods[part] = .lora(
-        LoRASettings(rank: settings.rank, alpha: settings.alpha, dropout: settings.dropout, targets: .names(own)))
+      methods[part] = LoRASettings(
+        rank: settings.rank, alpha: settings.alpha, dropout: settings.dropout, targets: .names(own))
     }
     return methods
   }

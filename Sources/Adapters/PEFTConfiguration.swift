@@ -1,5 +1,6 @@
 import Ground
 import Models
+import RunFile
 
 /// What `adapter_config.json` of a PEFT adapter says, as far as this program can do it.
 public struct PEFTConfiguration: Equatable, Sendable {

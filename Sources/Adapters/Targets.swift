@@ -1,16 +1,12 @@
 import Foundation
 import Ground
 import Modules
+import RunFile
 
 /// Which linear layers an adapter wraps, as PEFT's `target_modules` says it.
-public enum Targets: Equatable, Sendable {
-  /// A regular expression that the whole module path matches.
-  case pattern(String)
-  /// Names that a module path is, or ends with after a dot.
-  case names([String])
-  /// Every linear layer but the head.
-  case allLinear
+public typealias Targets = RunFile.Targets
 
+extension Targets {
   /// Finds out whether a path is a target.
   /// - Throws: `Fault(.badConfiguration)` for an expression that is none.
   func matcher() throws -> (_ path: String, _ isHead: Bool) -> Bool {

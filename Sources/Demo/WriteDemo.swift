@@ -5,10 +5,11 @@ import Ground
 ///
 /// Several ranks share the drawing: each writes the pictures whose number is `part` modulo `parts`, the first also
 /// everything else, the run file last. The demo is whole when all of them have returned.
+/// - Parameter recipe: the run file.
 /// - Parameter trainingPictures: fewer than all are enough for a run of a few steps.
 /// - Throws: `Fault(.cannotWrite)`, or `Fault(.missingInput)` when the model that comes with the program is not found.
 public func writeDemo(
-  to folder: String, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
+  to folder: String, recipe: Recipe = .demo, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
 ) throws {
   precondition((0..<parts).contains(part), "writeDemo: part \(part) of \(parts)")
   let training = PictureSet(purpose: .training, count: trainingPictures ?? PictureSet.training.count)
@@ -24,7 +25,7 @@ public func writeDemo(
   let questions = heldOut.records { [(heldOut.question($0).text, heldOut.question($0).answer)] }
   try writeDurably(conversations, to: folder + "/train.jsonl")
   try writeDurably(questions, to: folder + "/held-out.jsonl")
-  try writeDurably(runFileText, to: folder + "/mmdist.yaml")
+  try writeDurably(recipe.text(.demo), to: folder + "/mmdist.yaml")
 }
 
 extension PictureSet {

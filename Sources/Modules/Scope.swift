@@ -57,3 +57,7 @@ public protocol ModelTransform {
   /// `layer` itself, or a layer that wraps it; parameters of its own are asked for in `scope`, the layer's place.
   func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer
 }
+
+extension ModelTransform {
+  public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer { layer }
+}

@@ -25,7 +25,9 @@ extension KeyDescription {
       let isNew = said.insert("\(name): \(meaning) (\(type))").inserted
       return isNew || depth == 0 ? ["\(heading) (\(type))"] : []
     }
+    let before = said.count
     let inner = innerKeys.map { $0.documentation(said: &said, depth: depth + 1) }
+    if said.count == before { return [heading + " (keys as above)"] }
     let isShort = inner.contains { $0.isEmpty }
     return [heading + (isShort ? " (further keys as above)" : "")] + inner.flatMap { $0 }
   }
@@ -40,6 +42,8 @@ extension KeyDescription {
   fileprivate func collectPaths(called typed: String, below path: String, into paths: inout [String]) {
     let here = path + name
     if name == typed || otherNames.contains(typed) { paths.append(here) }
+    // What a stage has, the run has too, under a shorter path.
+    guard name != "stages" else { return }
     for key in innerKeys { key.collectPaths(called: typed, below: here + ".", into: &paths) }
   }
 }

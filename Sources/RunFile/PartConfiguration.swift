@@ -51,6 +51,8 @@ public struct PartConfiguration: Equatable, Sendable {
   public var alpha = 32.0
   public var dropout = 0.05
   public var targets = Targets.allLinear
+  public var layers: LayerSet?
+  public var freeze: [FrozenKind] = []
 
   public init(_ name: PartName, train: Method) {
     self.name = name
@@ -83,6 +85,8 @@ extension PartConfiguration: Section {
     Key(
       "targets", \.targets, "which layers get LoRA",
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
+    Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
+    Key("freeze", \.freeze, "with full: what of the part stays as it is"),
   ]
 
   mutating func settle(given: Set<String>) {
@@ -90,14 +94,26 @@ extension PartConfiguration: Section {
     if !given.contains("alpha") { alpha = 2 * Double(rank) }
   }
 
-  /// A frozen row that says nothing else is written as `{train: frozen}`: its rates and ranks mean nothing.
+  /// The keys that only some methods read.
+  private static let readers: [String: Set<Method>] = [
+    "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora], "targets": [.lora, .qlora],
+    "layers": [.full, .lora, .qlora], "freeze": [.full],
+  ]
+
+  private func reads(_ key: String) -> Bool {
+    key == "train" || train != .frozen && (PartConfiguration.readers[key]?.contains(train) ?? true)
+  }
+
+  /// A row is written with the keys that its method reads; with all of them where others were given too.
   var written: Written {
-    let lines = PartConfiguration.keys.map { key in
-      Written.Line(
-        name: key.name, meaning: key.meaning, affectsTraining: key.name == "train" || train != .frozen,
-        value: key.written(self))
-    }
-    return .section(self == PartConfiguration(name, train: .frozen) ? [lines[0]] : lines)
+    let standard = PartConfiguration(name, train: train)
+    let keys = PartConfiguration.keys
+    let isPlain = keys.allSatisfy { reads($0.name) || $0.written(self) == $0.written(standard) }
+    return .section(
+      keys.filter { reads($0.name) || !isPlain }.map { key in
+        Written.Line(
+          name: key.name, meaning: key.meaning, affectsTraining: reads(key.name), value: key.written(self))
+      })
   }
 
   func validate(at key: String) throws {
@@ -115,6 +131,8 @@ extension PartConfiguration: Section {
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }
+    try require(
+      train == .full || freeze.isEmpty, key + "freeze", "is for 'train: full'", "remove it: all else is frozen anyway")
   }
 }
 

@@ -10,6 +10,7 @@ public struct RunConfiguration: Equatable, Sendable {
   public var output = "./run"
   public var data = DataConfiguration()
   public var train = TrainConfiguration()
+  public var stages: [StageConfiguration] = []
   public var parallel = ParallelConfiguration()
   public var checkpoint = CheckpointConfiguration()
   public var log = LogConfiguration()
@@ -28,6 +29,7 @@ extension RunConfiguration: Section {
       otherNames: ["output_dir"]),
     Key("data", \.data, "what to train on"),
     Key("train", \.train, "how to train"),
+    Key("stages", \.stages, "what is done one after another, each with its own keys of data and train"),
     Key("parallel", \.parallel, "how ranks share the work", affectsTraining: false),
     Key("checkpoint", \.checkpoint, "when to save", affectsTraining: false),
     Key("log", \.log, "what to report", affectsTraining: false),
@@ -37,8 +39,7 @@ extension RunConfiguration: Section {
   func validate(at key: String) throws {
     try require(!model.isEmpty, "model", "is missing", "name a Hugging Face model directory")
     try require(!output.isEmpty, "output", "is missing", "name a folder")
-    try data.validate(at: "data.")
-    try train.validate(at: "train.")
+    try validateStages()
     try parallel.validate(at: "parallel.")
     try checkpoint.validate(at: "checkpoint.")
     try log.validate(at: "log.")
@@ -69,6 +70,7 @@ extension RunConfiguration {
     let start = folder ?? FileManager.default.currentDirectoryPath
     var tree = try YAMLTree(parsing: text, name: name, folder: start)
     for set in sets { try Override(parsing: set).apply(to: &tree) }
+    tree.completeStages()
     self = try RunConfiguration.reading(tree, at: "", over: nil)
     if !output.hasPrefix("/"), !output.isEmpty { output = (start + "/" + output as NSString).standardizingPath }
   }

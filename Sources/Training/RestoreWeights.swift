@@ -6,7 +6,7 @@ import Tensors
 /// Gives a model the trained weights of a checkpoint, and nothing else of it.
 /// - Throws: `Fault(.badConfiguration)` when the checkpoint trained other parameters.
 public func restoreWeights(of adapted: AdaptedModel, from checkpoint: Checkpoint, _ backend: any Backend) throws {
-  let parameters = Dictionary(uniqueKeysWithValues: adapted.trainable.map { ("model." + $0.name, $0) })
+  let parameters = Dictionary(uniqueKeysWithValues: adapted.tuned.map { ("model." + $0.name, $0) })
   var waiting = Set(parameters.keys)
   for tensor in checkpoint.tensors where tensor.description.name.hasPrefix("model.") {
     let description = tensor.description

@@ -2,27 +2,24 @@ import Adapters
 import Ground
 import Models
 import RunFile
+import Tensors
 
 /// What the run file means to the trainer.
 extension RunConfiguration {
-  /// How each part is trained.
-  public var methods: [ModelPart: PartMethod] {
-    var methods: [ModelPart: PartMethod] = [:]
-    for part in ModelPart.allCases {
-      let row = train.parts[part.row]
-      switch row.train {
-      case .full: methods[part] = .full
-      case .lora:
-        methods[part] = .lora(
-          LoRASettings(rank: row.rank, alpha: row.alpha, dropout: row.dropout, targets: Adapters.Targets(row.targets)))
-      case .frozen, .qlora, .adapter, .prefix, .prompt: methods[part] = .frozen  // validate() refuses the last four
-      }
-    }
-    return methods
+  /// How each part is trained, stage by stage.
+  public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
+
+  /// The precision of frozen weights, the same in all stages.
+  public var precision: DType { runStages[0].train.precision == .bfloat16 ? .bfloat16 : .float32 }
+}
+
+extension StageConfiguration {
+  var methods: [ModelPart: any TuningMethod] {
+    Dictionary(uniqueKeysWithValues: ModelPart.allCases.map { ($0, train.parts[$0.row].method ?? .frozen) })
   }
 
   /// - Parameter epochLength: samples in an epoch.
-  public func plan(epochLength: Int) -> TrainingPlan {
+  func plan(epochLength: Int) -> TrainingPlan {
     let steps =
       train.steps ?? max(1, Int(((train.epochs ?? 1) * Double(epochLength) / Double(train.globalBatch)).rounded(.up)))
     let warmup =
@@ -31,7 +28,7 @@ extension RunConfiguration {
       let row = train.parts[part.row]
       return (part, TrainingPlan.Part(learningRate: row.learningRate, weightDecay: row.weightDecay))
     }
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
       optimizer: AdamW.Settings(
@@ -39,6 +36,8 @@ extension RunConfiguration {
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))
+    plan.stage = name.isEmpty ? nil : name
+    return plan
   }
 }
 
@@ -49,16 +48,6 @@ extension ModelPart {
     case .vision: .vision
     case .projector: .projector
     case .language: .language
-    }
-  }
-}
-
-extension Adapters.Targets {
-  init(_ targets: RunFile.Targets) {
-    switch targets {
-    case .allLinear: self = .allLinear
-    case .pattern(let pattern): self = .pattern(pattern)
-    case .names(let names): self = .names(names)
     }
   }
 }

@@ -5,6 +5,8 @@ import OrderedCollections
 /// What is known of a step once it is done: a line of `metrics.jsonl`.
 public struct StepReport: Equatable, Sendable {
   public var step: Int
+  /// Nil where the run has no stages.
+  public var stage: String?
   /// Token-weighted over the whole global batch.
   public var loss: Double
   public var losses: OrderedDictionary<String, Double>
@@ -42,6 +44,7 @@ public struct StepReport: Equatable, Sendable {
       ],
       "peak_memory_bytes": .integer(peakMemory),
     ]
+    if let stage { json["stage"] = .string(stage) }
     if let lookups {
       json["feature_cache"] = ["hits": .integer(lookups.hits), "misses": .integer(lookups.misses)]
     }

@@ -10,7 +10,7 @@ extension Trainer {
 
   /// The tensors of the state, in an order that follows from the model alone.
   private var state: [(name: String, value: Tensor)] {
-    optimizer.states.map { (Trainer.prefixes.weight + $0.parameter.name, $0.parameter.value) }
+    adapted.tuned.reversed().map { (Trainer.prefixes.weight + $0.name, $0.value) }
       + optimizer.states.map { (Trainer.prefixes.first + $0.parameter.name, $0.first) }
       + optimizer.states.map { (Trainer.prefixes.second + $0.parameter.name, $0.second) }
   }
@@ -46,7 +46,9 @@ extension Trainer {
           try ShardRecord($0, at: "shard records")
         }
       }
-      let position: JSON = ["next_sample": .integer(step * self.plan.globalBatch)]
+      let position: JSON = [
+        "next_sample": .integer((step - self.plan.stepsBefore) * self.plan.globalBatch)
+      ]
       try writer.commit(
         records: all,
         header: CheckpointHeader(
@@ -68,14 +70,17 @@ extension Trainer {
   /// Takes up the state of a checkpoint.
   /// - Throws: `Fault(.badConfiguration)` when it is of another set of trained parameters.
   public func restore(_ checkpoint: Checkpoint, _ backend: any Backend) throws {
-    let state = Dictionary(uniqueKeysWithValues: state)
-    let saved = Set(checkpoint.tensors.map(\.description.name))
+    // At the end of the stage before this one, the optimiser's state is of no use any more.
+    let isFresh = checkpoint.header.step == plan.stepsBefore
+    func counts(_ name: String) -> Bool { !isFresh || name.hasPrefix(Trainer.prefixes.weight) }
+    let state = Dictionary(uniqueKeysWithValues: state.filter { counts($0.name) })
+    let saved = Set(checkpoint.tensors.map(\.description.name).filter(counts))
     if let other = Set(state.keys).symmetricDifference(saved).sorted().first {
       throw Fault(
         .badConfiguration, "the checkpoint and the run file train different parameters, such as '\(other)'",
         at: checkpoint.folder, "resume with the run file that it was made with, or use --resume never")
     }
-    for tensor in checkpoint.tensors {
+    for tensor in checkpoint.tensors where counts(tensor.description.name) {
       let description = tensor.description
       guard let own = state[description.name], own.shape == description.shape, own.dtype == description.dtype else {
         throw Fault(
@@ -88,6 +93,8 @@ extension Trainer {
       guard let tensor = state[name] else { return }
       backend.overwrite(tensor, with: bytes)
     }
+    step = checkpoint.header.step
+    guard !isFresh else { return }
     let updates = checkpoint.header.extras["updates"]
     for state in optimizer.states {
       guard let count = updates?[state.parameter.name]?.integer, count >= 0 else {
@@ -97,6 +104,5 @@ extension Trainer {
       }
       state.updates = count
     }
-    step = checkpoint.header.step
   }
 }

@@ -15,8 +15,8 @@ import Tensors
 public final class Trainer {
   public let adapted: AdaptedModel
   public let plan: TrainingPlan
-  /// Updates done so far.
-  public internal(set) var step = 0
+  /// Updates done so far, counted from the start of the run.
+  public internal(set) var step: Int
 
   let optimizer: AdamW
   private let backend: any Backend
@@ -24,6 +24,7 @@ public final class Trainer {
   private let reducer: GradientReducer
   private let parameters: [Parameter]
   private let indices: [ObjectIdentifier: Int]
+  private let trainedParts: Set<ModelPart>
   private let batches: BatchPlan
   private let features: FeatureCache?
   private let profile: Profile?
@@ -39,12 +40,14 @@ public final class Trainer {
     self.profile = profile
     self.adapted = adapted
     self.plan = plan
+    step = plan.stepsBefore
     self.communicator = communicator
     self.backend = backend
     // Gradients become complete in the reverse of the order in which parameters are first used.
     parameters = adapted.trainable.reversed()
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
+    trainedParts = Set(parameters.map { MultimodalModel.part(of: $0.name) })
     optimizer = AdamW(parameters, plan.optimizer, backend)
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
@@ -82,9 +85,10 @@ public final class Trainer {
       guard let delivery = try profile.phase(.data, next) else {
         throw Fault(.internalError, "the data ended before step \(number)", "report this")
       }
+      let own = number - plan.stepsBefore
       precondition(
-        delivery.step == number && delivery.microBatch == index,
-        "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(number) is wanted")
+        delivery.step == own && delivery.microBatch == index,
+        "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(own) is wanted")
       waited += delivery.secondsWaited
       tallies += compute(delivery.batch, step: number, microBatch: index).numbers
     }
@@ -146,30 +150,26 @@ public final class Trainer {
         owner: reducer)
     }
     var squares: OrderedDictionary<ModelPart, Double> = [:]
-    for part in ModelPart.allCases where isTrained(part) { squares[part] = 0 }
+    for part in ModelPart.allCases where trainedParts.contains(part) { squares[part] = 0 }
     for (parameter, gradient) in zip(parameters, gradients) {
       guard let gradient else { continue }
       squares[MultimodalModel.part(of: parameter.name), default: 0] += backend.sumOfSquares(gradient)
     }
     let norm = squares.values.reduce(0, +).squareRoot() * normaliser
     let clip = plan.clipNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
-    let factor = plan.schedule.factor(step: step)
+    let factor = plan.schedule.factor(step: step - plan.stepsBefore)
     let rate = { [plan] (part: ModelPart) in (plan.parts[part]?.learningRate ?? 0) * factor }
     optimizer.update(
       gradients: gradients, gradientScale: Float(normaliser * clip), rate: rate,
       decay: { [plan] in plan.parts[$0]?.weightDecay ?? 0 })
     let mean = supervised > 0 ? loss / Double(supervised) : 0
     return StepReport(
-      step: step, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],
+      step: step, stage: plan.stage, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],
       supervisedTokens: supervised, tokens: 0, images: 0, gradientNorm: norm,
       gradientNorms: named(squares.mapValues { $0.squareRoot() * normaliser }),
       learningRates: named(
         OrderedDictionary(uniqueKeysWithValues: squares.keys.map { ($0, rate($0)) })), seconds: 0, dataSeconds: 0,
       communicationSeconds: 0, exposedSeconds: 0, bytesSent: 0, peakMemory: 0)
-  }
-
-  private func isTrained(_ part: ModelPart) -> Bool {
-    adapted.methods[part].map { $0 != .frozen } ?? false
   }
 
   private func named(_ values: OrderedDictionary<ModelPart, Double>) -> OrderedDictionary<String, Double> {

@@ -13,7 +13,12 @@ public struct TrainingPlan {
     }
   }
 
+  /// Of this stage.
   public var steps: Int
+  /// Steps that the stages before it take.
+  public var stepsBefore = 0
+  /// The stage's name; nil where the run has no stages.
+  public var stage: String?
   public var globalBatch: Int
   public var microBatch: Int
   public var seed: UInt64
@@ -42,4 +47,7 @@ public struct TrainingPlan {
     self.isDeterministic = isDeterministic
     self.objective = objective
   }
+
+  /// The last step of this stage, counted from the start of the run.
+  public var lastStep: Int { stepsBefore + steps }
 }

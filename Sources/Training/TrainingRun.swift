@@ -29,20 +29,30 @@ public final class TrainingRun {
 
   public let configuration: RunConfiguration
   public let adapted: AdaptedModel
-  public let inputs: ModelInputs
-  /// What keeps the features of pictures, where they are kept.
-  public let features: FeatureCache?
   public let backend: any Backend
   let communicator: any Communicator
-  private let audience: any Audience
-  private let records: RecordSet
-  private let sampler: Sampler
-  let trainer: Trainer
-  private var lock: OutputLock?
+  let audience: any Audience
   let profile: Profile?
+  let stages: [Stage]
+  private(set) var present: Present
+  private var lock: OutputLock?
   private let traceRequest: TraceRequest?
-  private var isLeader: Bool { communicator.rank == 0 }
-  private var checkpoints: String { configuration.output + "/checkpoints" }
+  var isLeader: Bool { communicator.rank == 0 }
+  var checkpoints: String { configuration.output + "/checkpoints" }
+
+  /// The stage that is under way, and what works in it.
+  struct Present {
+    let stage: Int
+    let inputs: ModelInputs
+    let features: FeatureCache?
+    let trainer: Trainer
+  }
+
+  var trainer: Trainer { present.trainer }
+  /// How records become samples in the present stage.
+  public var inputs: ModelInputs { present.inputs }
+  /// What keeps the features of pictures, where they are kept.
+  public var features: FeatureCache? { present.features }
 
   /// Builds the model and looks at all of the data, before anything is written but the folder and its lock.
   ///
@@ -72,41 +82,71 @@ public final class TrainingRun {
     }
 
     let folder = try ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, methods: configuration.methods)
-    var inputs = try ModelInputs(folder, adapted.model, maxLength: configuration.data.maxLength)
-    records = try RecordSet(
-      configuration.data.train.map {
-        try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
-      })
-    sampler = try Sampler(
-      records, weights: configuration.data.train.map(\.weight), shuffle: configuration.data.shuffle,
-      seed: UInt64(configuration.train.seed))
-    let plan = configuration.plan(epochLength: sampler.epochLength)
-    if adapted.trainable.isEmpty {
+    adapted = try AdaptedModel(folder, stages: configuration.methods)
+    stages = try Stage.all(of: configuration, folder, adapted.model)
+    for (index, stage) in stages.enumerated() {
+      adapted.begin(stage: index)
+      guard adapted.trainable.isEmpty else { continue }
       throw Fault(
-        .badConfiguration, "no parameter of this model would be trained", at: "train.parts",
+        .badConfiguration, "no parameter of this model would be trained\(stage.title)", at: "train.parts",
         "train a part that the model has")
     }
-    try TrainingRun.check(records, inputs.processor, communicator, threads: threads)
-    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    adapted.begin(stage: 0)
+    for stage in stages { try TrainingRun.check(stage.records, stage.inputs.processor, communicator, threads: threads) }
     try adapted.loadWeights(
-      adapter: configuration.adapter, seed: plan.seed, precision: precision,
+      adapter: configuration.adapter, seed: stages[0].plan.seed, precision: configuration.precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
-    features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
-      if communicator.rank == 0 { audience.note(line) }
-    }
-    inputs.processor.features = features?.store
-    self.inputs = inputs
-    trainer = Trainer(adapted, plan, features: features, communicator, backend, profile: profile)
+    present = TrainingRun.begin(
+      0, of: stages, adapted, configuration, features: nil, communicator, backend, audience, profile)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
       }
-      for line in adapted.partsTable(learningRates: plan.parts.mapValues(\.learningRate)) { audience.note(line) }
-      audience.note(adapted.parameterLine)
-      warnAboutRanks(plan)
     }
+  }
+
+  /// Makes a stage the present one.
+  private static func begin(
+    _ index: Int, of stages: [Stage], _ adapted: AdaptedModel, _ configuration: RunConfiguration,
+    features known: FeatureCache?, _ communicator: any Communicator, _ backend: any Backend, _ audience: any Audience,
+    _ profile: Profile?
+  ) -> Present {
+    adapted.begin(stage: index)
+    var inputs = stages[index].inputs
+    let features =
+      known
+      ?? configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+        if communicator.rank == 0 { audience.note(line) }
+      }
+    inputs.processor.features = features?.store
+    return Present(
+      stage: index, inputs: inputs, features: features,
+      trainer: Trainer(adapted, stages[index].plan, features: features, communicator, backend, profile: profile))
+  }
+
+  func begin(stage index: Int) {
+    guard index != present.stage else { return }
+    // Features of pictures stay what they are where no stage trains the vision encoder.
+    let changes = adapted.tuned.contains { MultimodalModel.part(of: $0.name) == .vision }
+    if changes { present.features?.store.finish() }
+    present = TrainingRun.begin(
+      index, of: stages, adapted, configuration, features: changes ? nil : present.features, communicator, backend,
+      audience, profile)
+  }
+
+  /// Says which stage begins, how its parts are trained, and what is odd about it.
+  private func announce() {
+    guard isLeader else { return }
+    let stage = stages[present.stage]
+    if let name = stage.plan.stage {
+      audience.note(
+        "stage \(present.stage + 1) of \(stages.count), '\(name)': steps \(stage.plan.stepsBefore + 1) to \(stage.plan.lastStep)"
+      )
+    }
+    for line in adapted.partsTable(learningRates: stage.plan.parts.mapValues(\.learningRate)) { audience.note(line) }
+    audience.note(adapted.parameterLine)
+    warnAboutRanks(stage.plan)
   }
 
   /// Every record's structure and tokens are looked at before step 1, each rank taking a share.
@@ -139,8 +179,9 @@ public final class TrainingRun {
   /// Trains to the end, or until a stop is asked for.
   public func run(resume: Resume, stop: StopRequest) throws -> Ending {
     try restore(resume)
-    let plan = trainer.plan
-    let steps = trainer.step + 1..<max(plan.steps, trainer.step) + 1
+    announce()
+    let last = stages.last?.plan.lastStep ?? 0
+    let steps = trainer.step + 1..<max(last, trainer.step) + 1
     var trace: TraceRecording?
     if let traceRequest, let profile, !steps.isEmpty {
       trace = try TraceRecording(traceRequest, profile, run: steps, communicator)
@@ -154,36 +195,20 @@ public final class TrainingRun {
     let events =
       isLeader && configuration.log.tensorboard
       ? try EventFileWriter(folder: output + "/tensorboard", firstStep: trainer.step > 0 ? trainer.step + 1 : nil) : nil
-    guard trainer.step < plan.steps else {
-      if isLeader { audience.note("already trained for \(trainer.step) of \(plan.steps) steps: nothing is left to do") }
+    guard trainer.step < last else {
+      if isLeader { audience.note("already trained for \(trainer.step) of \(last) steps: nothing is left to do") }
       return .finished
     }
-    let loader = makeLoader(steps: steps)
-    defer {
-      loader.cancel()
-      features?.store.finish()
-      warnAboutFeatures()
-    }
-
     var isStopping = false
-    while trainer.step < plan.steps, !isStopping {
-      try trace?.willDo(step: trainer.step + 1)
-      let report = try trainer.trainStep(loader.next)
-      try log?.append(report)
-      if let events { try events.add(report) }
-      if isLeader { audience.progress(report, of: plan.steps) }
-      warnAboutFeatures()
-      isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
-      let every = configuration.checkpoint.every
-      if isStopping || trainer.step == plan.steps || every > 0 && trainer.step % every == 0 {
-        log?.sync()
-        try events?.flush()
-        try profile.phase(.checkpoint) { try save() }
+    while !isStopping, trainer.step < last {
+      if trainer.step == trainer.plan.lastStep {
+        begin(stage: present.stage + 1)
+        announce()
       }
-      for line in try trace?.didDo(step: trainer.step) ?? [] { audience.note(line) }
+      isStopping = try runStage(of: last, stop, log, events, trace)
     }
     for line in try trace?.finish() ?? [] { audience.note(line) }
-    guard isStopping, trainer.step < plan.steps else { return .finished }
+    guard isStopping, trainer.step < last else { return .finished }
     if isLeader {
       stop.clear()
       audience.note("stopped after step \(trainer.step) as asked; start again to go on")
@@ -192,78 +217,46 @@ public final class TrainingRun {
     return .stopped
   }
 
+  /// Does the steps of the present stage that are left.
+  /// - Returns: whether a stop was asked for.
+  private func runStage(
+    of last: Int, _ stop: StopRequest, _ log: MetricsLog?, _ events: EventFileWriter?, _ trace: TraceRecording?
+  ) throws -> Bool {
+    let plan = trainer.plan
+    let loader = makeLoader(steps: trainer.step + 1 - plan.stepsBefore..<plan.steps + 1)
+    defer {
+      loader.cancel()
+      features?.store.finish()
+      warnAboutFeatures()
+    }
+    var isStopping = false
+    while trainer.step < plan.lastStep, !isStopping {
+      try trace?.willDo(step: trainer.step + 1)
+      let report = try trainer.trainStep(loader.next)
+      try log?.append(report)
+      if let events { try events.add(report) }
+      if isLeader { audience.progress(report, of: last) }
+      warnAboutFeatures()
+      isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
+      let every = configuration.checkpoint.every
+      if isStopping || trainer.step == plan.lastStep || every > 0 && trainer.step % every == 0 {
+        log?.sync()
+        try events?.flush()
+        try profile.phase(.checkpoint) { try save() }
+      }
+      for line in try trace?.didDo(step: trainer.step) ?? [] { audience.note(line) }
+    }
+    return isStopping
+  }
+
+  /// - Parameter steps: counted from the start of the present stage.
   func makeLoader(steps: Range<Int>) -> Loader {
-    let (records, processor) = (records, inputs.processor)
-    return Loader(
-      sampler: sampler, plan: BatchPlan(globalBatch: trainer.plan.globalBatch, microBatch: trainer.plan.microBatch),
-      steps: steps, rank: communicator.rank, of: communicator.count, lookAhead: .init(threads: 1),
-      makeSample: { try processor.sample(records.record($0)) })
+    stages[present.stage].makeLoader(
+      steps: steps, rank: communicator.rank, of: communicator.count, processor: inputs.processor)
   }
 
   private func warnAboutFeatures() {
     if isLeader, let warning = features?.takeWarning() { audience.note(warning) }
-  }
-
-  private func save() throws {
-    try trainer.save(
-      in: checkpoints, configurationHash: configuration.hash, extras: ["run_file": .string(configuration.yaml)],
-      communicator, backend)
-    try communicator.agreeOnSuccess {
-      guard communicator.rank == 0 else { return }
-      if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
-      try CheckpointFolder.prune(in: checkpoints, keep: configuration.checkpoint.keep)
-    }
-  }
-
-  private func restore(_ resume: Resume) throws {
-    let found = try communicator.agreeOnSuccess { () -> String in
-      guard communicator.rank == 0 else { return "" }
-      switch resume {
-      case .never:
-        try putEarlierRunAside()
-        return ""
-      case .from(let folder): return folder
-      case .auto:
-        return try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
-          audience.note("warning: checkpoint is not used (\(folder)): \(why.what)")
-        }?.folder ?? ""
-      }
-    }
-    let folder = String(decoding: try communicator.broadcast(Array(found.utf8)), as: UTF8.self)
-    guard !folder.isEmpty else { return }
-    try communicator.agreeOnSuccess {
-      let checkpoint = try Checkpoint(folder: folder)
-      if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
-        noteDifferences(checkpoint)
-      }
-      try trainer.restore(checkpoint, backend)
-    }
-    if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
-  }
-
-  /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
-  private func putEarlierRunAside() throws {
-    let (output, files) = (configuration.output, FileManager.default)
-    let left = ["run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter"].filter {
-      files.fileExists(atPath: "\(output)/\($0)")
-    }
-    guard !left.isEmpty else { return }
-    var number = 1
-    while files.fileExists(atPath: "\(output)/earlier-\(number)") { number += 1 }
-    let folder = "\(output)/earlier-\(number)"
-    try makeFolder(folder)
-    for name in left where rename("\(output)/\(name)", "\(folder)/\(name)") != 0 {
-      throw Fault(.cannotWrite, "cannot move '\(name)': \(systemReason())", at: output, "check the permissions")
-    }
-    syncFolder(of: folder)
-    audience.note("the earlier run of this output folder is now in \(folder)")
-  }
-
-  private func noteDifferences(_ checkpoint: Checkpoint) {
-    guard let text = checkpoint.header.extras["run_file"]?.string,
-      let earlier = try? RunConfiguration(parsing: text)
-    else { return }
-    for difference in configuration.differences(from: earlier) { audience.note("warning: resuming, but \(difference)") }
   }
 }
 

@@ -22,17 +22,23 @@ struct Check: ParsableCommand {
     let configuration = try runFile.require()
     let folder = try ModelFolder(configuration.model)
     let model = try folder.makeModel()
-    let inputs = try ModelInputs(folder, model, maxLength: configuration.data.maxLength)
-    let records = try RecordSet(
-      (configuration.data.train + configuration.data.validation).map {
-        try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
-      })
-    for index in 0..<min(show, records.count) { try printLine(shown(records.record(index), inputs)) }
-    let processor = inputs.processor
-    let faults = records.faults(
-      in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
+    var (count, faults): (Int, [RecordFault]) = (0, [])
+    var seen: [DataConfiguration] = []
+    for data in configuration.runStages.map(\.data) where !seen.contains(data) {
+      seen.append(data)
+      let inputs = try ModelInputs(folder, model, maxLength: data.maxLength)
+      let records = try RecordSet(
+        (data.train + data.validation).map {
+          try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
+        })
+      for index in 0..<max(0, min(show - count, records.count)) { try printLine(shown(records.record(index), inputs)) }
+      let processor = inputs.processor
+      faults += records.faults(
+        in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
+      count += records.count
+    }
     for fault in faults { printLine("error: \(fault.fault)") }
-    printLine("\(records.count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
+    printLine("\(count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
     if let report {
       let list = faults.map { item -> JSON in
         let place = item.fault.place ?? ""
@@ -43,7 +49,7 @@ struct Check: ParsableCommand {
           "kind": .string("\(item.fault.kind)"), "severity": "error", "message": .string(item.fault.what),
         ]
       }
-      try writeDurably(JSON.object(["records": .integer(records.count), "faults": .array(list)]).indented, to: report)
+      try writeDurably(JSON.object(["records": .integer(count), "faults": .array(list)]).indented, to: report)
     }
     if !faults.isEmpty { throw ExitCode(Fault.Kind.badData.rawValue) }
   }

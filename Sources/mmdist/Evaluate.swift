@@ -49,14 +49,15 @@ struct Evaluate: ParallelCommand {
       let adapted = try LoadedModel(
         configuration, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
       ).adapted
-      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: configuration.data.maxLength)
+      let own = configuration.runStages[configuration.runStages.count - 1].data
+      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: own.maxLength)
       let sources: [RecordSource]
       if let data {
         sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
-      } else if configuration.data.validation.isEmpty {
+      } else if own.validation.isEmpty {
         throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
       } else {
-        sources = try configuration.data.validation.map {
+        sources = try own.validation.map {
           try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
         }
       }
@@ -84,7 +85,7 @@ struct LoadedModel {
     _ configuration: RunConfiguration, checkpoint: String?, adapter: String?,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let precision: DType = configuration.train.precision == .bfloat16 ? .bfloat16 : .float32
+    let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
         model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision,
@@ -100,7 +101,7 @@ struct LoadedModel {
     _ backend: any Backend
   ) throws {
     let folder = try ModelFolder(model)
-    var methods: [ModelPart: PartMethod] = [:]
+    var methods: [ModelPart: any TuningMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
     adapted = try AdaptedModel(folder, methods: methods)
     try adapted.loadWeights(
@@ -112,7 +113,7 @@ struct LoadedModel {
     checkpoint: String, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    adapted = try AdaptedModel(ModelFolder(configuration.model), methods: configuration.methods)
+    adapted = try AdaptedModel(ModelFolder(configuration.model), stages: configuration.methods)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
   }

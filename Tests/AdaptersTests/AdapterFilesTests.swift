@@ -15,7 +15,7 @@ final class AdapterFilesTests: FolderTests {
   }
 
   private func adapted(
-    _ golden: String, _ methods: [ModelPart: PartMethod], adapter: String? = nil, seed: UInt64 = 1,
+    _ golden: String, _ methods: [ModelPart: any TuningMethod], adapter: String? = nil, seed: UInt64 = 1,
     _ backend: any Backend
   ) throws -> AdaptedModel {
     let adapted = try AdaptedModel(ModelFolder(Golden(golden).modelFolder), methods: methods)
@@ -157,7 +157,7 @@ final class AdapterFilesTests: FolderTests {
 
   func testWhatIsSavedIsLoadedBitForBit() throws {
     let backend = try CPUBackend(threads: 1)
-    let cases: [(String, [ModelPart: PartMethod])] = [
+    let cases: [(String, [ModelPart: any TuningMethod])] = [
       ("gpt2", [.language: .lora(settings(targets))]),
       (
         "llava-clip-llama",
@@ -182,7 +182,7 @@ final class AdapterFilesTests: FolderTests {
 
   func testMethodsAreFoundInTheFilesAgain() throws {
     let backend = try CPUBackend(threads: 1)
-    let methods: [ModelPart: PartMethod] = [
+    let methods: [ModelPart: any TuningMethod] = [
       .vision: .lora(settings(.names(["q_proj"]))), .projector: .full, .language: .lora(settings(.allLinear)),
     ]
     let first = try adapted("llava-clip-llama", methods, backend)
@@ -190,13 +190,13 @@ final class AdapterFilesTests: FolderTests {
     let found = try AdaptedModel.methods(ofAdapter: folder + "/adapter", for: first.folder)
     XCTAssertEqual(Set(found.keys), [.vision, .language])
     let again = try AdaptedModel(first.folder, methods: found)
-    XCTAssertEqual(again.lora.layers.map(\.base.path), first.lora.layers.map(\.base.path))
-    XCTAssertEqual(again.lora.layers.map(\.scale), first.lora.layers.map(\.scale))
+    XCTAssertEqual(again.lowRankLayers.map(\.base.path), first.lowRankLayers.map(\.base.path))
+    XCTAssertEqual(again.lowRankLayers.map(\.scale), first.lowRankLayers.map(\.scale))
   }
 
   func testOneFileNeedsOneRankAndAlpha() throws {
     let backend = try CPUBackend(threads: 1)
-    let methods: [ModelPart: PartMethod] = [
+    let methods: [ModelPart: any TuningMethod] = [
       .vision: .lora(settings(.allLinear, rank: 2)), .language: .lora(settings(.allLinear)),
     ]
     let adapted = try adapted("llava-clip-llama", methods, backend)
@@ -227,7 +227,7 @@ final class AdapterFilesTests: FolderTests {
       let matches = try PEFTConfiguration(contentsOf: path + "/adapter_config.json").targets.matcher()
       XCTAssertEqual(
         adapted.model.linears.map(\.path).filter { matches($0, $0 == "lm_head") },
-        adapted.lora.layers.map(\.base.path))
+        adapted.lowRankLayers.map(\.base.path))
     }
   }
 

@@ -19,14 +19,14 @@ final class LoRATests: FolderTests {
   }
 
   private func downs(_ adapted: AdaptedModel, _ backend: any Backend) -> [String: [Float]] {
-    Dictionary(uniqueKeysWithValues: adapted.lora.layers.map { ($0.down.name, backend.read($0.down.value)) })
+    Dictionary(uniqueKeysWithValues: adapted.lowRankLayers.map { ($0.down.name, backend.read($0.down.value)) })
   }
 
   /// PEFT's Kaiming-uniform with a = √5 is the uniform distribution with the bound 1/√inputs.
   func testAIsUniformAndBZero() throws {
     let backend = try CPUBackend(threads: 1)
     for golden in ["llava-clip-llama", "gpt2"] {
-      let layers = try adapted(golden, .allLinear, backend).lora.layers
+      let layers = try adapted(golden, .allLinear, backend).lowRankLayers
       XCTAssertGreaterThan(layers.count, 7)
       for layer in layers {
         XCTAssertEqual(layer.down.shape, [4, layer.base.inputs])

@@ -39,7 +39,7 @@ final class MergeTests: FolderTests {
       ModelFolder(Golden(name).modelFolder),
       methods: [.vision: .lora(settings), .projector: .full, .language: .lora(settings)])
     try adapted.loadWeights(adapter: nil, seed: 1, precision: .float32, backend: backend)
-    for layer in adapted.lora.layers {
+    for layer in adapted.lowRankLayers {
       let stream = RandomStream([9]).named(layer.up.name)
       layer.up.value = backend.tensor(
         (0..<layer.up.count).map { Float(stream.uniform(at: $0) - 0.5) * 0.3 }, layer.up.shape)

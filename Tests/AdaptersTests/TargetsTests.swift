@@ -68,21 +68,21 @@ final class TargetsInModelsTests: XCTestCase {
   }
 
   func testAllLinearLayersOfAPart() throws {
-    let language = try adapted("llava-clip-llama", .allLinear).lora.layers.map(\.base.path)
+    let language = try adapted("llava-clip-llama", .allLinear).lowRankLayers.map(\.base.path)
     XCTAssertEqual(language.count, 3 * 7)
     XCTAssertTrue(language.allSatisfy { $0.hasPrefix("model.language_model.layers.") })
-    let vision = try adapted("llava-clip-llama", .allLinear, part: .vision).lora.layers.map(\.base.path)
+    let vision = try adapted("llava-clip-llama", .allLinear, part: .vision).lowRankLayers.map(\.base.path)
     XCTAssertEqual(vision.count, 3 * 6)
     XCTAssertTrue(vision.allSatisfy { $0.hasPrefix("model.vision_tower.encoder.layers.") })
     XCTAssertEqual(
-      try adapted("llava-clip-llama", .allLinear, part: .projector).lora.layers.map(\.base.path),
+      try adapted("llava-clip-llama", .allLinear, part: .projector).lowRankLayers.map(\.base.path),
       ["model.multi_modal_projector.linear_1", "model.multi_modal_projector.linear_2"])
-    XCTAssertEqual(try adapted("gpt2", .allLinear).lora.layers.count, 2 * 4)
+    XCTAssertEqual(try adapted("gpt2", .allLinear).lowRankLayers.count, 2 * 4)
   }
 
   /// In PEFT a bare `q_proj` hits the vision encoder too; here a target is looked for in its own part.
   func testNamesOfOnePartLeaveTheOthersAlone() throws {
-    let layers = try adapted("llava-clip-llama", .names(["q_proj", "layers.2.self_attn.v_proj"])).lora.layers
+    let layers = try adapted("llava-clip-llama", .names(["q_proj", "layers.2.self_attn.v_proj"])).lowRankLayers
     XCTAssertEqual(
       layers.map(\.base.path),
       ["0.self_attn.q_proj", "1.self_attn.q_proj", "2.self_attn.q_proj", "2.self_attn.v_proj"].map {
@@ -126,14 +126,14 @@ final class TargetsInModelsTests: XCTestCase {
       XCTAssertEqual(fault.what, "target 'lm_head' shares its weight with the embedding")
     }
     // One with a weight of its own is a layer like others, when it is named.
-    XCTAssertEqual(try adapted("llava-clip-llama", .names(["lm_head"])).lora.layers.map(\.base.path), ["lm_head"])
+    XCTAssertEqual(try adapted("llava-clip-llama", .names(["lm_head"])).lowRankLayers.map(\.base.path), ["lm_head"])
   }
 
   func testAModelWithoutEyesHasNoPartForThem() throws {
     let settings = LoRASettings(rank: 2, alpha: 4, dropout: 0, targets: .names(["fc1"]))
     let adapted = try AdaptedModel(
       ModelFolder(Golden("gpt2").modelFolder), methods: [.vision: .lora(settings), .language: .full])
-    XCTAssertEqual(adapted.lora.layers.count, 0)
+    XCTAssertEqual(adapted.lowRankLayers.count, 0)
     XCTAssertEqual(adapted.trainable.count, adapted.model.parameters.count)
   }
 }

@@ -39,9 +39,9 @@ struct GoldenRun: Sendable {
   var wantedSteps: [JSON] { figures["steps"]?.array ?? [] }
   var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
 
-  func methods() throws -> [ModelPart: PartMethod] {
+  func methods() throws -> [ModelPart: any TuningMethod] {
     let lora = figures["lora"]
-    var methods: [ModelPart: PartMethod] = [:]
+    var methods: [ModelPart: any TuningMethod] = [:]
     for part in ModelPart.allCases {
       switch setting["parts"]?[part.rawValue]?["train"]?.string {
       case "full": methods[part] = .full

@@ -2,10 +2,12 @@ import Foundation
 import Ground
 import Models
 import Modules
+import RunFile
 import Tensors
 
-/// How a part of the model gets low-rank updates.
-public struct LoRASettings: Equatable, Sendable {
+/// Low-rank updates of the linear layers of a part: W + (α / rank) B A with W frozen (Hu et al. 2021,
+/// arXiv:2106.09685).
+public struct LoRASettings: TuningMethod, Equatable {
   public var rank: Int
   public var alpha: Double
   public var dropout: Double
@@ -17,26 +19,46 @@ public struct LoRASettings: Equatable, Sendable {
     self.dropout = dropout
     self.targets = targets
   }
+
+  init(_ row: PartConfiguration) {
+    self.init(rank: row.rank, alpha: row.alpha, dropout: row.dropout, targets: row.targets)
+  }
+
+  public func tuning(of part: ModelPart) throws -> any Tuning { try LoRA(part, self) }
 }
 
-/// Low-rank adaptation of linear layers: W + (α / rank) B A with W frozen (Hu et al. 2021, arXiv:2106.09685).
-public final class LoRA: ModelTransform {
-  public let settings: [ModelPart: LoRASettings]
+extension TuningMethod where Self == LoRASettings {
+  public static func lora(_ settings: LoRASettings) -> LoRASettings { settings }
+}
+
+/// Low-rank updates at work in a part.
+public final class LoRA: Tuning {
+  public let part: ModelPart
+  public let settings: LoRASettings
   /// The layers that were wrapped, in the order of the forward pass.
   public private(set) var layers: [LoRALinear] = []
-  private let matchers: [ModelPart: (String, Bool) -> Bool]
-  private var untouched: [ModelPart: [String]] = [:]
+  private let matches: (String, Bool) -> Bool
+  private var untouched: [String] = []
 
-  public init(_ settings: [ModelPart: LoRASettings]) throws {
+  public init(_ part: ModelPart, _ settings: LoRASettings) throws {
+    self.part = part
     self.settings = settings
-    matchers = try settings.mapValues { try $0.targets.matcher() }
+    matches = try settings.targets.matcher()
+  }
+
+  public var added: [Parameter] { layers.flatMap { [$0.down, $0.up] } }
+
+  public var summary: (method: String, what: String) {
+    var kinds: [String: Int] = [:]
+    for layer in layers { kinds[String(layer.base.path.split(separator: ".").last ?? ""), default: 0] += 1 }
+    let names = kinds.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
+    return ("lora r=\(settings.rank) α=\(settings.alpha)", "\(layers.count) layers: \(names)")
   }
 
   public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer {
-    let part = MultimodalModel.part(of: scope.path)
-    guard let settings = settings[part], let matches = matchers[part] else { return layer }
+    guard MultimodalModel.part(of: scope.path) == part else { return layer }
     guard matches(scope.path, scope.path == "lm_head") else {
-      untouched[part, default: []].append(scope.path)
+      untouched.append(scope.path)
       return layer
     }
     let wrapped = LoRALinear(layer.base, scope, settings)
@@ -44,31 +66,27 @@ public final class LoRA: ModelTransform {
     return wrapped
   }
 
-  /// Checks, once the model is built, that every target of these parts was found.
-  /// - Throws: `Fault(.badConfiguration)` that names the target and the nearest module.
-  public func checkTargets(of parts: Set<ModelPart>) throws {
-    for (part, settings) in settings.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where parts.contains(part) {
-      let found = layers.map(\.base.path).filter { MultimodalModel.part(of: $0) == part }
-      let place = "train.parts.\(part.rawValue).targets"
-      if case .names(let names) = settings.targets {
-        for name in names where !found.contains(where: { Targets.ends($0, with: name) }) {
-          let endings = Set((untouched[part] ?? []).compactMap { $0.split(separator: ".").last.map(String.init) })
-          throw Fault(
-            .badConfiguration, "target '\(name)' matches no linear layer\(didYouMean(name, among: endings))", at: place,
-            "name layers of this part, or use all-linear")
-        }
-      }
-      if let head = layers.first(where: { $0.base.isTied }) {
+  public func check(_ model: MultimodalModel) throws {
+    let found = layers.map(\.base.path)
+    let place = "train.parts.\(part.rawValue).targets"
+    if case .names(let names) = settings.targets {
+      for name in names where !found.contains(where: { Targets.ends($0, with: name) }) {
+        let endings = Set(untouched.compactMap { $0.split(separator: ".").last.map(String.init) })
         throw Fault(
-          .badConfiguration, "target '\(head.base.path)' shares its weight with the embedding", at: place,
-          "leave the head out")
+          .badConfiguration, "target '\(name)' matches no linear layer\(didYouMean(name, among: endings))", at: place,
+          "name layers of this part, or use all-linear")
       }
-      guard found.isEmpty else { continue }
-      let example = untouched[part]?.first.map { "such as '\($0)'" } ?? "of which it has none"
-      throw Fault(
-        .badConfiguration, "the targets match no linear layer of the \(part.rawValue) part", at: place,
-        "match whole module paths, \(example)")
     }
+    if let head = layers.first(where: { $0.base.isTied }) {
+      throw Fault(
+        .badConfiguration, "target '\(head.base.path)' shares its weight with the embedding", at: place,
+        "leave the head out")
+    }
+    guard found.isEmpty else { return }
+    let example = untouched.first.map { "such as '\($0)'" } ?? "of which it has none"
+    throw Fault(
+      .badConfiguration, "the targets match no linear layer of the \(part.rawValue) part", at: place,
+      "match whole module paths, \(example)")
   }
 
   /// Draws A from the uniform distribution that PEFT uses (Kaiming, a = √5: bound 1/√inputs) and sets B to zero.

@@ -1,0 +1,76 @@
+import Checkpoints
+import Foundation
+import Ground
+import RunFile
+
+/// What a run keeps of itself, and how it goes on from there.
+extension TrainingRun {
+  func save() throws {
+    try trainer.save(
+      in: checkpoints, configurationHash: configuration.hash, extras: ["run_file": .string(configuration.yaml)],
+      communicator, backend)
+    try communicator.agreeOnSuccess {
+      guard communicator.rank == 0 else { return }
+      if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
+      try CheckpointFolder.prune(in: checkpoints, keep: configuration.checkpoint.keep)
+    }
+  }
+
+  /// Finds the checkpoint to go on from, and takes it up.
+  func restore(_ resume: Resume) throws {
+    let found = try communicator.agreeOnSuccess { () -> String in
+      guard communicator.rank == 0 else { return "" }
+      switch resume {
+      case .never:
+        try putEarlierRunAside()
+        return ""
+      case .from(let folder): return folder
+      case .auto:
+        return try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
+          audience.note("warning: checkpoint is not used (\(folder)): \(why.what)")
+        }?.folder ?? ""
+      }
+    }
+    let folder = String(decoding: try communicator.broadcast(Array(found.utf8)), as: UTF8.self)
+    guard !folder.isEmpty else { return }
+    try communicator.agreeOnSuccess {
+      let checkpoint = try Checkpoint(folder: folder)
+      if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
+        noteDifferences(checkpoint)
+      }
+      begin(stage: stage(of: checkpoint))
+      try trainer.restore(checkpoint, backend)
+    }
+    if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
+  }
+
+  /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
+  private func putEarlierRunAside() throws {
+    let (output, files) = (configuration.output, FileManager.default)
+    let left = ["run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter"].filter {
+      files.fileExists(atPath: "\(output)/\($0)")
+    }
+    guard !left.isEmpty else { return }
+    var number = 1
+    while files.fileExists(atPath: "\(output)/earlier-\(number)") { number += 1 }
+    let folder = "\(output)/earlier-\(number)"
+    try makeFolder(folder)
+    for name in left where rename("\(output)/\(name)", "\(folder)/\(name)") != 0 {
+      throw Fault(.cannotWrite, "cannot move '\(name)': \(systemReason())", at: output, "check the permissions")
+    }
+    syncFolder(of: folder)
+    audience.note("the earlier run of this output folder is now in \(folder)")
+  }
+
+  /// The stage that goes on after a checkpoint.
+  private func stage(of checkpoint: Checkpoint) -> Int {
+    stages.firstIndex { checkpoint.header.step < $0.plan.lastStep } ?? stages.count - 1
+  }
+
+  private func noteDifferences(_ checkpoint: Checkpoint) {
+    guard let text = checkpoint.header.extras["run_file"]?.string,
+      let earlier = try? RunConfiguration(parsing: text)
+    else { return }
+    for difference in configuration.differences(from: earlier) { audience.note("warning: resuming, but \(difference)") }
+  }
+}
