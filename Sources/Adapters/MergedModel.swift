@@ -14,7 +14,12 @@ extension AdaptedModel {
 
   /// Writes the whole model with the updates added to its weights: weights in one safetensors file, and every other
   /// file of the model folder as it is.
-  public func exportMerged(to path: String, layout: Layout, backend: any Backend) throws {
+  ///
+  /// - Parameter quantises: whether matrices that are kept as 4-bit codes, or where there is none those of the language
+  ///   model, become codes again. The sum is rounded to them, and this model is then what was written.
+  public func exportMerged(
+    to path: String, layout: Layout, quantises: Bool = false, backend: any Backend
+  ) throws {
     guard layout == .hub || model.isMultimodal else {
       throw Fault(.usage, "a language model alone has no LLaVA layout", at: path, "use --format merged")
     }
@@ -24,17 +29,54 @@ extension AdaptedModel {
     let updates = Dictionary(uniqueKeysWithValues: lowRankLayers.map { (ObjectIdentifier($0.base.weight), $0) })
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     let names = model.weightNames
-    let tensors = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
+    let coded = quantises ? matricesToQuantise : []
+    var tensors: [(name: String, value: Tensor)] = []
+    for parameter in model.parameters where !added.contains(ObjectIdentifier(parameter)) {
       let name = layout == .hub ? names.hub(parameter.name) : names.llava(parameter.name)
-      return (name, updates[ObjectIdentifier(parameter)]?.merged(backend) ?? parameter.value)
+      let (value, merged) = (parameter.value, updates[ObjectIdentifier(parameter)]?.merged(backend))
+      guard coded.contains(ObjectIdentifier(parameter)) else {
+        tensors.append((name, merged ?? (value.nf4 == nil ? value : backend.dequantised(value, as: value.dtype))))
+        continue
+      }
+      parameter.value = try quantised(
+        merged ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend)
+      tensors += bitsandbytesTensors(of: parameter.value, name: name, backend)
     }
+    if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
     try write(tensors, to: temporary + "/model.safetensors", backend)
-    try copyOtherFiles(to: temporary)
+    try copyOtherFiles(to: temporary, quantisation: quantises ? .some(quantisation(coded)) : .none)
     try replaceFolder(path, with: temporary)
   }
 
+  /// What becomes codes in an export: what is codes now, else the matrices of the language model's layers.
+  private var matricesToQuantise: Set<ObjectIdentifier> {
+    let linear = model.linears.map(\.weight).filter(model.multipliesOnly)
+    let present = linear.filter { $0.value.nf4 != nil }
+    let chosen = present.isEmpty ? linear.filter { MultimodalModel.part(of: $0.name) == .language } : present
+    return Set(chosen.map { ObjectIdentifier($0) })
+  }
+
+  /// `quantization_config`: every linear layer that is not codes is one to skip.
+  private func quantisation(_ coded: Set<ObjectIdentifier>) -> JSON {
+    let parts = [ModelPart.vision: "model.vision_tower", .projector: "model.multi_modal_projector", .language: ""]
+    var skipped: [String] = []
+    for linear in model.linears where !coded.contains(ObjectIdentifier(linear.weight)) {
+      let part = MultimodalModel.part(of: linear.path)
+      let isWhole = !model.linears.contains {
+        MultimodalModel.part(of: $0.path) == part && coded.contains(ObjectIdentifier($0.weight))
+      }
+      let name = part != .language && isWhole ? parts[part] ?? linear.path : linear.path
+      if !skipped.contains(name) { skipped.append(name) }
+    }
+    return [
+      "quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "bnb_4bit_quant_type": "nf4",
+      "bnb_4bit_use_double_quant": true, "bnb_4bit_compute_dtype": "bfloat16", "bnb_4bit_quant_storage": "uint8",
+      "llm_int8_skip_modules": .array(skipped.map(JSON.string)),
+    ]
+  }
+
   /// Configuration, tokenizer and processor files; weights, adapters and folders stay behind.
-  private func copyOtherFiles(to path: String) throws {
+  private func copyOtherFiles(to path: String, quantisation: JSON?) throws {
     let files = FileManager.default
     do {
       for name in try files.contentsOfDirectory(atPath: folder.path).sorted() {
@@ -44,7 +86,14 @@ extension AdaptedModel {
         guard !isWeights, files.fileExists(atPath: source, isDirectory: &isFolder), !isFolder.boolValue else {
           continue
         }
-        try writeDurably(readFile(source), to: path + "/" + name)
+        let key = "quantization_config"
+        if name == "config.json", quantisation != nil || folder.configuration[key] != nil {
+          var members = folder.configuration.object ?? [:]
+          members[key] = quantisation
+          try writeDurably(JSON.object(members).indented, to: path + "/" + name)
+        } else {
+          try writeDurably(readFile(source), to: path + "/" + name)
+        }
       }
     } catch let fault as Fault {
       throw fault

@@ -42,6 +42,7 @@ private let methods: [PartConfiguration.Method: @Sendable (PartConfiguration) ->
   .frozen: { _ in Frozen() },
   .full: { FullTuning(layers: $0.layers, frozen: $0.freeze) },
   .lora: { LoRASettings($0) },
+  .qlora: { LoRASettings($0) },  // beside `Quantize`
 ]
 
 extension PartConfiguration {

@@ -151,6 +151,36 @@ extension NF4Weight {
   }
 }
 
+/// A matrix as NF4 codes, of which `dtype` says what values are rounded to where they are used.
+/// - Throws: `Fault(.badData)` where a number is not finite.
+public func quantised(
+  _ matrix: Tensor, as dtype: DType, name: String, at place: String, _ backend: any Backend
+) throws -> Tensor {
+  let (codes, magnitudes) = backend.quantised(matrix)
+  guard backend.read(magnitudes).allSatisfy(\.isFinite) else {
+    throw Fault(
+      .badData, "weight '\(name)' has numbers that are not finite, which 4 bits cannot hold", at: place,
+      "use sound weights, or leave them as they are")
+  }
+  return Tensor(codes: codes, scales: backend.coded(magnitudes), shape: matrix.shape, dtype: dtype)
+}
+
+/// The tensors by which bitsandbytes stores a matrix of NF4 codes whose magnitudes are coded.
+public func bitsandbytesTensors(
+  of matrix: Tensor, name: String, _ backend: any Backend
+) -> [(name: String, value: Tensor)] {
+  guard let nf4 = matrix.nf4 else { preconditionFailure("\(matrix) is no matrix of codes") }
+  let descriptions = NF4Weight.descriptions(name, shape: matrix.shape)
+  let codes = Tensor(storage: matrix.storage, offset: matrix.offset, shape: descriptions[0].shape, dtype: .uint8)
+  let parts = NF4Weight.parts(descriptions, shape: matrix.shape, dtype: matrix.dtype, nf4.scales, backend)
+  return [(name, codes)]
+    + zip(descriptions.dropFirst(), parts).map { description, bytes in
+      let tensor = backend.empty(description.shape, description.dtype)
+      bytes.withUnsafeBytes { backend.overwrite(tensor, with: $0) }
+      return (description.name, tensor)
+    }
+}
+
 private func floats(_ bytes: UnsafeRawBufferPointer) -> [Float] {
   stride(from: 0, to: bytes.count, by: 4).map { bytes.loadUnaligned(fromByteOffset: $0, as: Float.self) }
 }

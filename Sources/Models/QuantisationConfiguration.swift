@@ -7,10 +7,15 @@ extension ConfigurationReader {
   func readQuantisation() throws {
     guard raw("quantization_config") != nil else { return }
     let setting = try nested("quantization_config")
-    try setting.require("quant_method", in: "bitsandbytes")
     try setting.require("load_in_8bit", in: false)
-    try setting.require("load_in_4bit", in: true)
-    try setting.require("bnb_4bit_quant_type", in: "nf4")
+    // What is left out means something else in transformers: no quantisation at all, or FP4.
+    for (key, wanted) in [
+      ("quant_method", JSON.string("bitsandbytes")), ("load_in_4bit", true), ("bnb_4bit_quant_type", "nf4"),
+    ] {
+      guard let found = setting.raw(key), found == wanted else {
+        throw setting.unsupported(key, setting.raw(key) ?? .null, supported: wanted.description)
+      }
+    }
     setting.ignore(
       "_load_in_4bit", "_load_in_8bit", "bnb_4bit_compute_dtype", "bnb_4bit_quant_storage",
       "bnb_4bit_use_double_quant", "llm_int8_enable_fp32_cpu_offload", "llm_int8_has_fp16_weight",

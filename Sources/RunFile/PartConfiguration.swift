@@ -41,6 +41,8 @@ extension PartsConfiguration: Section {
 /// How one part of the model is trained.
 public struct PartConfiguration: Equatable, Sendable {
   public enum Method: String, CaseIterable, Sendable { case frozen, full, lora, qlora, adapter, prefix, prompt }
+  /// How frozen matrices are kept: as they are, or as 4-bit codes (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
+  public enum Quantization: String, CaseIterable, Sendable { case none, nf4 }
 
   /// Which part this is; no key, but what the default of the learning rate depends on.
   public let name: PartName
@@ -53,11 +55,13 @@ public struct PartConfiguration: Equatable, Sendable {
   public var targets = Targets.allLinear
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
+  public var quantize: Quantization
 
   public init(_ name: PartName, train: Method) {
     self.name = name
     self.train = train
     learningRate = PartConfiguration.standardRate(of: name, train: train)
+    quantize = train == .qlora ? .nf4 : .none
   }
 
   /// The learning rate where none is given: 2e-4 for LoRA, and for what is trained whole 1e-3 (projector) or 2e-5.
@@ -70,6 +74,7 @@ public struct PartConfiguration: Equatable, Sendable {
 }
 
 extension PartConfiguration.Method: RunFileChoice {}
+extension PartConfiguration.Quantization: RunFileChoice {}
 
 extension PartConfiguration: Section {
   init() { self.init(.language, train: .frozen) }
@@ -87,21 +92,24 @@ extension PartConfiguration: Section {
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
+    Key("quantize", \.quantize, "how frozen matrices are kept: nf4, in 4 bits; default with qlora: nf4"),
   ]
 
   mutating func settle(given: Set<String>) {
     if !given.contains("learning_rate") { learningRate = PartConfiguration.standardRate(of: name, train: train) }
     if !given.contains("alpha") { alpha = 2 * Double(rank) }
+    if !given.contains("quantize") { quantize = train == .qlora ? .nf4 : .none }
   }
 
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora], "targets": [.lora, .qlora],
-    "layers": [.full, .lora, .qlora], "freeze": [.full],
+    "layers": [.full, .lora, .qlora], "freeze": [.full], "quantize": [.lora, .qlora, .adapter, .prefix, .prompt],
   ]
 
   private func reads(_ key: String) -> Bool {
-    key == "train" || train != .frozen && (PartConfiguration.readers[key]?.contains(train) ?? true)
+    key == "train" || key == "quantize" && quantize != .none
+      || train != .frozen && (PartConfiguration.readers[key]?.contains(train) ?? true)
   }
 
   /// A row is written with the keys that its method reads; with all of them where others were given too.
@@ -118,8 +126,7 @@ extension PartConfiguration: Section {
 
   func validate(at key: String) throws {
     let method = train.rawValue
-    try refuse(
-      [.qlora, .adapter, .prefix, .prompt].contains(train), key + "train", method, instead: "train it with lora")
+    try refuse([.adapter, .prefix, .prompt].contains(train), key + "train", method, instead: "train it with lora")
     try require(
       learningRate.isFinite && learningRate >= 0, key + "learning_rate", "is \(learningRate)",
       "give a number of 0 or more")
@@ -131,6 +138,16 @@ extension PartConfiguration: Section {
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }
+    let quantizes = key + "quantize"
+    try require(
+      train != .qlora || quantize != .none, quantizes, "is none, but qlora is lora over 4-bit codes",
+      "remove it, or set 'train: lora'")
+    try require(
+      train != .full || quantize == .none, quantizes, "is \(quantize.rawValue), but 4-bit codes cannot be trained",
+      "set 'train: lora', or 'quantize: none'")
+    try require(
+      name != .projector || quantize == .none, quantizes, "is \(quantize.rawValue), but the projector stays as it is",
+      "remove it, and train the projector with lora or full")
     try require(
       train == .full || freeze.isEmpty, key + "freeze", "is for 'train: full'", "remove it: all else is frozen anyway")
   }

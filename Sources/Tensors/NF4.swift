@@ -17,6 +17,16 @@ public struct NF4 {
 
   public let scales: Scales
 
+  /// All that is kept beside the codes: magnitudes, and their codes and map where they have any.
+  public var tensors: [Tensor] {
+    switch scales {
+    case .plain(let magnitudes): [magnitudes]
+    case .coded(let codes, let magnitudes, let map, _): [codes, magnitudes, map]
+    }
+  }
+  /// What is added to decoded magnitudes.
+  public var offset: Float { if case .coded(_, _, _, let offset) = scales { offset } else { 0 } }
+
   /// How many bytes the codes of `count` elements take, and how many blocks there are.
   public static func codeBytes(_ count: Int) -> Int { (count + 1) / 2 }
   public static func blocks(_ count: Int) -> Int { (count + block - 1) / block }
@@ -48,6 +58,13 @@ extension NF4 {
     }
     return map.sorted()
   }()
+}
+
+extension Backend {
+  /// The values of a tensor, however it keeps them.
+  public func plain(_ x: Tensor, as dtype: DType) -> Tensor {
+    x.nf4 == nil ? cast(x, to: dtype) : dequantised(x, as: dtype)
+  }
 }
 
 extension Tensor {

@@ -82,7 +82,7 @@ public final class TrainingRun {
     }
 
     let folder = try ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, stages: configuration.methods)
+    adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
     stages = try Stage.all(of: configuration, folder, adapted.model)
     for (index, stage) in stages.enumerated() {
       adapted.begin(stage: index)

@@ -88,8 +88,8 @@ struct LoadedModel {
     let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
-        model: configuration.model, adapter: adapter ?? configuration.adapter, precision: precision,
-        converted: converted, backend)
+        model: configuration.model, adapter: adapter ?? configuration.adapter, quantised: configuration.quantised,
+        precision: precision, converted: converted, backend)
       return
     }
     try self.init(checkpoint: checkpoint, configuration, precision: precision, converted: converted, backend)
@@ -97,13 +97,13 @@ struct LoadedModel {
 
   /// From a model folder; what the adapter holds decides which layers are wrapped.
   init(
-    model: String, adapter: String?, precision: DType, converted: WeightConversion.Provider? = nil,
-    _ backend: any Backend
+    model: String, adapter: String?, quantised: Set<ModelPart> = [], precision: DType,
+    converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     let folder = try ModelFolder(model)
     var methods: [ModelPart: any TuningMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
-    adapted = try AdaptedModel(folder, methods: methods)
+    adapted = try AdaptedModel(folder, methods: methods, quantised: quantised)
     try adapted.loadWeights(
       adapter: adapter, seed: 0, precision: precision, converted: converted, backend: backend)
   }
@@ -113,7 +113,8 @@ struct LoadedModel {
     checkpoint: String, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    adapted = try AdaptedModel(ModelFolder(configuration.model), stages: configuration.methods)
+    adapted = try AdaptedModel(
+      ModelFolder(configuration.model), stages: configuration.methods, quantised: configuration.quantised)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
   }

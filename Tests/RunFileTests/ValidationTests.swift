@@ -9,7 +9,8 @@ final class ValidationTests: XCTestCase {
   func testAGoodRunPasses() throws {
     for set in [
       "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
-      "cache.features=off", "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
+      "train.parts.language.train=qlora", "train.parts.language={train: qlora, quantize: nf4}",
+      "train.parts.language.quantize=nf4", "train.parts.vision={train: frozen, quantize: nf4}", "cache.features=off", "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
     ] {
       XCTAssertNoThrow(try parsed(good, sets: [set]).validate(), set)
     }
@@ -39,6 +40,9 @@ final class ValidationTests: XCTestCase {
       ("train.parts.language.dropout=1", "train.parts.language.dropout"),
       ("train.parts.language.dropout=-0.1", "train.parts.language.dropout"),
       ("train.parts.language.targets=[]", "train.parts.language.targets"),
+      ("train.parts.language={train: qlora, quantize: none}", "train.parts.language.quantize"),
+      ("train.parts.language={train: full, quantize: nf4}", "train.parts.language.quantize"),
+      ("train.parts.projector={train: frozen, quantize: nf4}", "train.parts.projector.quantize"),
       ("train.parts={projector: {train: frozen}, language: {train: frozen}}", "train.parts"),
       ("train.objective.cross_entropy=0", "train.objective.cross_entropy"),
       ("train.optimizer.betas=[0.9]", "train.optimizer.betas"),
@@ -59,7 +63,6 @@ final class ValidationTests: XCTestCase {
 
   func testWhatThisVersionCannotRunYetIsReadAndRefused() throws {
     for (set, key) in [
-      ("train.parts.language.train=qlora", "train.parts.language.train"),
       ("train.parts.vision.train=adapter", "train.parts.vision.train"),
       ("train.parts.language.train=prefix", "train.parts.language.train"),
       ("train.parts.language.train=prompt", "train.parts.language.train"),
