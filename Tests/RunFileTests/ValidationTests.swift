@@ -10,7 +10,8 @@ final class ValidationTests: XCTestCase {
     for set in [
       "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
       "train.parts.language.train=qlora", "train.parts.language={train: qlora, quantize: nf4}",
-      "train.parts.language.quantize=nf4", "train.parts.vision={train: frozen, quantize: nf4}", "cache.features=off", "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
+      "train.parts.language.quantize=nf4", "train.parts.vision={train: frozen, quantize: nf4}", "cache.features=off",
+      "cache={features: memory, memory_gib: 0, limit_gib: 0.5, folder: null}",
     ] {
       XCTAssertNoThrow(try parsed(good, sets: [set]).validate(), set)
     }
