@@ -2,6 +2,7 @@ import Foundation
 import Ground
 import Models
 import Modules
+import SafeTensors
 import Tensors
 
 extension AdaptedModel {
@@ -26,26 +27,50 @@ extension AdaptedModel {
     let temporary = path + ".writing"
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
+    let coded = quantises ? matricesToQuantise : []
+    try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend)
+    if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
+    try copyOtherFiles(to: temporary, quantisation: quantises ? .some(quantisation(coded)) : .none)
+    try replaceFolder(path, with: temporary)
+  }
+
+  /// Writes weight by weight: what is merged or decoded is in memory one matrix at a time.
+  private func writeWeights(
+    to path: String, layout: Layout, coded: Set<ObjectIdentifier>, _ backend: any Backend
+  ) throws {
     let updates = Dictionary(uniqueKeysWithValues: lowRankLayers.map { (ObjectIdentifier($0.base.weight), $0) })
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     let names = model.weightNames
-    let coded = quantises ? matricesToQuantise : []
-    var tensors: [(name: String, value: Tensor)] = []
-    for parameter in model.parameters where !added.contains(ObjectIdentifier(parameter)) {
+    let weights = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
       let name = layout == .hub ? names.hub(parameter.name) : names.llava(parameter.name)
-      let (value, merged) = (parameter.value, updates[ObjectIdentifier(parameter)]?.merged(backend))
-      guard coded.contains(ObjectIdentifier(parameter)) else {
-        tensors.append((name, merged ?? (value.nf4 == nil ? value : backend.dequantised(value, as: value.dtype))))
-        continue
-      }
-      parameter.value = try quantised(
-        merged ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend)
-      tensors += bitsandbytesTensors(of: parameter.value, name: name, backend)
+      return (parameter: parameter, name: name, layer: updates[ObjectIdentifier(parameter)])
     }
-    if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
-    try write(tensors, to: temporary + "/model.safetensors", backend)
-    try copyOtherFiles(to: temporary, quantisation: quantises ? .some(quantisation(coded)) : .none)
-    try replaceFolder(path, with: temporary)
+    let descriptions = weights.flatMap { weight in
+      coded.contains(ObjectIdentifier(weight.parameter))
+        ? bitsandbytesDescriptions(weight.name, shape: weight.parameter.shape)
+        : [
+          TensorDescription(
+            name: weight.name, dtype: weight.layer == nil ? weight.parameter.value.dtype : .float32,
+            shape: weight.parameter.shape)
+        ]
+    }
+    try writeSafeTensors(descriptions, metadata: ["format": "pt"], to: path) { append in
+      for (parameter, name, layer) in weights {
+        let value = parameter.value
+        if !coded.contains(ObjectIdentifier(parameter)) {
+          try backend.withBytes(of: layer?.merged(backend) ?? backend.plain(value, as: value.dtype), append)
+          continue
+        }
+        if layer != nil || value.nf4?.isCoded != true {
+          parameter.value = try quantised(
+            layer?.merged(backend) ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend
+          )
+        }
+        for part in bitsandbytesTensors(of: parameter.value, name: name, backend) {
+          try backend.withBytes(of: part, append)
+        }
+      }
+    }
   }
 
   /// What becomes codes in an export: what is codes now, else the matrices of the language model's layers.

@@ -165,19 +165,22 @@ public func quantised(
   return Tensor(codes: codes, scales: backend.coded(magnitudes), shape: matrix.shape, dtype: dtype)
 }
 
-/// The tensors by which bitsandbytes stores a matrix of NF4 codes whose magnitudes are coded.
-public func bitsandbytesTensors(
-  of matrix: Tensor, name: String, _ backend: any Backend
-) -> [(name: String, value: Tensor)] {
+/// The tensors by which bitsandbytes stores a matrix of NF4 codes.
+public func bitsandbytesDescriptions(_ name: String, shape: [Int]) -> [TensorDescription] {
+  NF4Weight.descriptions(name, shape: shape)
+}
+
+/// The values of ``bitsandbytesDescriptions(_:shape:)``; the magnitudes of the matrix must be coded.
+public func bitsandbytesTensors(of matrix: Tensor, name: String, _ backend: any Backend) -> [Tensor] {
   guard let nf4 = matrix.nf4 else { preconditionFailure("\(matrix) is no matrix of codes") }
   let descriptions = NF4Weight.descriptions(name, shape: matrix.shape)
   let codes = Tensor(storage: matrix.storage, offset: matrix.offset, shape: descriptions[0].shape, dtype: .uint8)
   let parts = NF4Weight.parts(descriptions, shape: matrix.shape, dtype: matrix.dtype, nf4.scales, backend)
-  return [(name, codes)]
+  return [codes]
     + zip(descriptions.dropFirst(), parts).map { description, bytes in
       let tensor = backend.empty(description.shape, description.dtype)
       bytes.withUnsafeBytes { backend.overwrite(tensor, with: $0) }
-      return (description.name, tensor)
+      return tensor
     }
 }
 

@@ -24,6 +24,8 @@ public struct NF4 {
     case .coded(let codes, let magnitudes, let map, _): [codes, magnitudes, map]
     }
   }
+  /// Whether magnitudes are coded themselves.
+  public var isCoded: Bool { if case .coded = scales { true } else { false } }
   /// What is added to decoded magnitudes.
   public var offset: Float { if case .coded(_, _, _, let offset) = scales { offset } else { 0 } }
 
