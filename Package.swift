@@ -72,12 +72,13 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Ground", "Tensors", "RunFile", "EventFiles", "Models", "Adapters", "Datasets", "Batching", "Parallel",
-        "Checkpoints", collections,
+        "Checkpoints", "Tokenizers", collections,
       ], swiftSettings: strict),
     .target(
       name: "Evaluation",
       dependencies: [
-        "Ground", "Tensors", "Modules", "Tokenizers", "Models", "Datasets", "Batching", "Parallel",
+        "Ground", "Tensors", "Modules", "Tokenizers", "Models", "Datasets", "Batching", "Parallel", "SafeTensors",
+        collections,
       ], swiftSettings: strict),
 
     // Floor 6
@@ -115,7 +116,8 @@ let package = Package(
     .testTarget(name: "FeaturesTests", dependencies: ["Features", "Ground"], swiftSettings: strict),
     .testTarget(name: "DemoTests", dependencies: ["Demo", "Ground", "Media", "RunFile"], swiftSettings: strict),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja"], resources: [.copy("Fixtures")],
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Ground", "Jinja", "TestSupport"],
+      resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(

@@ -13,6 +13,8 @@ public final class AdaptedModel {
   /// What is trained in any stage, first used first.
   public let tuned: [Parameter]
   private let stages: [Stage]
+  /// What the model's files and the model did not agree on, once its weights are read.
+  public private(set) var loadReport = LoadReport()
 
   /// Builds the model; its parameters have no values yet.
   ///
@@ -56,7 +58,11 @@ public final class AdaptedModel {
 
     init(tunings: [any Tuning], of model: MultimodalModel) {
       self.tunings = tunings
-      let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+      // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
+      if tunings.contains(where: { !$0.added.isEmpty && $0.part == .language }) {
+        added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
+      }
       trained = model.parameters.filter { parameter in
         let part = MultimodalModel.part(of: parameter.name)
         return added.contains(ObjectIdentifier(parameter))
@@ -84,9 +90,9 @@ public final class AdaptedModel {
     // What a later stage trains gets memory of its own now.
     for parameter in tuned { parameter.isTrainable = true }
     defer { begin(stage: present) }
-    try folder.loadWeights(into: model, backend: backend, precision: precision, converted: converted) {
-      added.contains(ObjectIdentifier($0))
-    }
+    loadReport = try folder.loadWeights(
+      into: model, backend: backend, precision: precision, converted: converted, seed: seed
+    ) { added.contains(ObjectIdentifier($0)) }
     for tuning in tunings { tuning.initialise(seed: seed, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }

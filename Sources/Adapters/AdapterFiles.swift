@@ -20,6 +20,8 @@ extension AdaptedModel {
     let names = model.weightNames
     let parameters = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0) })
     var waiting = Set(tunings.flatMap(\.added).map(\.name))
+    // A classifier that the model's files lack must come from the adapter.
+    waiting.formUnion(model.headParameters.map(\.name).filter(loadReport.initialised.contains))
     try checkAgreement(with: configuration, path)
     for key in files.names {
       guard let (file, entry) = files[key] else { continue }
@@ -76,7 +78,9 @@ extension AdaptedModel {
     let whole: [(ModelPart, [String])] = [
       (.vision, ["vision_tower"]), (.projector, ["multi_modal_projector"]), (.language, ["language_model", "lm_head"]),
     ]
-    let saved = whole.filter { trainsModules(of: $0.0) }.flatMap { model.isMultimodal ? $0.1 : [] }
+    let saved =
+      whole.filter { trainsModules(of: $0.0) }.flatMap { model.isMultimodal ? $0.1 : [] }
+      + (model.classifier.map { [$0.path] } ?? [])
     // PEFT knows no parts: a name like q_proj would hit the vision encoder too. Whole paths say it exactly.
     let targets: Targets =
       lowRankLayers.isEmpty
@@ -120,7 +124,9 @@ extension AdaptedModel {
     try makeFolder(temporary)
     let configuration = try peftConfiguration()
     let fanInFanOut = lowRankLayers.contains { $0.base.layout == .inputsFirst }
-    try writeDurably(configuration.json(fanInFanOut: fanInFanOut).indented, to: temporary + "/adapter_config.json")
+    try writeDurably(
+      configuration.json(fanInFanOut: fanInFanOut, isClassifier: model.classifier != nil).indented,
+      to: temporary + "/adapter_config.json")
     try write(
       kept.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
     )

@@ -30,7 +30,8 @@ extension AdaptedModel {
     let coded = quantises ? matricesToQuantise : []
     try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend)
     if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
-    try copyOtherFiles(to: temporary, quantisation: quantises ? .some(quantisation(coded)) : .none)
+    try copyOtherFiles(to: temporary)
+    try folder.quantised(quantises ? .some(quantisation(coded)) : .none).writeConfiguration(to: temporary)
     try replaceFolder(path, with: temporary)
   }
 
@@ -101,7 +102,7 @@ extension AdaptedModel {
   }
 
   /// Configuration, tokenizer and processor files; weights, adapters and folders stay behind.
-  private func copyOtherFiles(to path: String, quantisation: JSON?) throws {
+  private func copyOtherFiles(to path: String) throws {
     let files = FileManager.default
     do {
       for name in try files.contentsOfDirectory(atPath: folder.path).sorted() {
@@ -111,14 +112,7 @@ extension AdaptedModel {
         guard !isWeights, files.fileExists(atPath: source, isDirectory: &isFolder), !isFolder.boolValue else {
           continue
         }
-        let key = "quantization_config"
-        if name == "config.json", quantisation != nil || folder.configuration[key] != nil {
-          var members = folder.configuration.object ?? [:]
-          members[key] = quantisation
-          try writeDurably(JSON.object(members).indented, to: path + "/" + name)
-        } else {
-          try writeDurably(readFile(source), to: path + "/" + name)
-        }
+        try writeDurably(readFile(source), to: path + "/" + name)
       }
     } catch let fault as Fault {
       throw fault
@@ -134,7 +128,7 @@ extension AdaptedModel {
     // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
     let bare = try folder.makeModel()
     let matches = try settings.targets.matcher()
-    let found = bare.linears.map(\.path).filter { matches($0, $0 == "lm_head") }
+    let found = bare.linears.map(\.path).filter { matches($0, MultimodalModel.isHead($0)) }
     guard !found.isEmpty else {
       throw Fault(
         .badData, "the adapter's target_modules match no linear layer of the model", at: path,

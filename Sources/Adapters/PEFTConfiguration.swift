@@ -87,7 +87,7 @@ extension PEFTConfiguration {
   }
 
   /// The file as PEFT writes it; `fanInFanOut` for weights stored [in, out].
-  func json(fanInFanOut: Bool) -> JSON {
+  func json(fanInFanOut: Bool, isClassifier: Bool = false) -> JSON {
     let targetModules: JSON
     switch targets {
     case .allLinear: targetModules = "all-linear"
@@ -102,7 +102,8 @@ extension PEFTConfiguration {
       "lora_alpha": alpha == alpha.rounded() ? .integer(Int(alpha)) : .number(alpha), "lora_bias": false,
       "lora_dropout": .number(dropout),
       "modules_to_save": modulesToSave.isEmpty ? nil : .array(modulesToSave.map(JSON.string)), "peft_type": "LORA",
-      "r": .integer(rank), "rank_pattern": [:], "revision": nil, "target_modules": targetModules, "task_type": nil,
+      "r": .integer(rank), "rank_pattern": [:], "revision": nil, "target_modules": targetModules,
+      "task_type": isClassifier ? "SEQ_CLS" : nil,
       "use_dora": false, "use_rslora": false,
     ]
   }

@@ -12,7 +12,9 @@ public struct Quantize: ModelTransform {
   public init(_ parts: Set<ModelPart>) { self.parts = parts }
 
   public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer {
-    if parts.contains(MultimodalModel.part(of: scope.path)), scope.path != "lm_head", !layer.base.isTied {
+    if parts.contains(MultimodalModel.part(of: scope.path)), !MultimodalModel.isHead(scope.path),
+      !layer.base.isTied
+    {
       layer.base.weight.isQuantised = true
     }
     return layer

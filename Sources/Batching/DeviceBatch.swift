@@ -12,6 +12,8 @@ public struct DeviceBatch {
   /// Rows whose next token is trained, and those tokens.
   public let targetRows: Tensor
   public let targets: Tensor
+  /// What is to be said of the texts, in place of next tokens.
+  public let labels: Batch.Labels?
 
   /// - Parameter features: what looks at pictures whose features are not at hand, and keeps what it sees; nil leaves that
   ///   to the model.
@@ -20,7 +22,9 @@ public struct DeviceBatch {
     tokens = TokenBatch(
       ids: backend.tensor(batch.ids), positions: backend.tensor(batch.positions),
       positionLimit: Int(batch.positions.max() ?? 0) + 1,
-      sequences: Sequences(lengths: zip(offsets, offsets.dropFirst()).map { $1 - $0 }))
+      sequences: Sequences(lengths: zip(offsets, offsets.dropFirst()).map { $1 - $0 }),
+      types: batch.types.isEmpty ? nil : backend.tensor(batch.types))
+    labels = batch.labels
     imageRows = batch.images > 0 ? backend.tensor(batch.imageRows) : nil
     if let features {
       let (rows, counts) = features.rows(of: batch)

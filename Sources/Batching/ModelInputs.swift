@@ -12,14 +12,14 @@ public struct ModelInputs: Sendable {
 
   /// - Throws: `Fault` for files that are missing, damaged, or do not fit the model.
   public init(_ folder: ModelFolder, _ model: MultimodalModel, maxLength: Int) throws {
-    tokenizer = try Tokenizer(contentsOf: folder.path + "/tokenizer.json")
-    template = try ChatTemplate(modelFolder: folder.path)
-    guard tokenizer.vocabularySize <= model.language.vocabularySize else {
+    guard model.language.head != nil else {
       throw Fault(
-        .badConfiguration,
-        "the tokenizer has \(tokenizer.vocabularySize) tokens, the model only \(model.language.vocabularySize)",
-        at: folder.path, "use the tokenizer and weights of one model")
+        .badConfiguration, "this model writes no text", at: folder.path,
+        "train it on texts with labels (format: classification), or use a language model")
     }
+    tokenizer = try Tokenizer(modelFolder: folder.path)
+    template = try ChatTemplate(modelFolder: folder.path)
+    try requireRoom(for: tokenizer, in: model, at: folder.path)
     var vision: Processor.Vision?
     if let eyes = model.eyes {
       let images = try ImageProcessor(modelFolder: folder.path)
@@ -39,5 +39,15 @@ public struct ModelInputs: Sendable {
     }
     let longest = min(maxLength, model.language.longestSequence ?? .max)
     processor = Processor(tokenizer: tokenizer, template: template, vision: vision, maxLength: longest)
+  }
+}
+
+/// - Throws: `Fault(.badConfiguration)` where a tokenizer has more tokens than the model.
+public func requireRoom(for tokenizer: Tokenizer, in model: MultimodalModel, at place: String) throws {
+  guard tokenizer.vocabularySize <= model.language.vocabularySize else {
+    throw Fault(
+      .badConfiguration,
+      "the tokenizer has \(tokenizer.vocabularySize) tokens, the model only \(model.language.vocabularySize)",
+      at: place, "use the tokenizer and weights of one model")
   }
 }

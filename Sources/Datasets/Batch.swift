@@ -10,9 +10,13 @@ public struct Batch: Equatable, Sendable {
   public let positions: [Int32]
   /// [S + 1] row where each sample begins, and T.
   public let offsets: [Int32]
-  /// Rows whose next token, in the same sample, is trained; ascending.
+  /// [T] which of a pair of texts each token belongs to; empty where the model does not tell them apart.
+  public let types: [Int32]
+  /// What is to be said of the texts in place of next tokens: nil for conversations.
+  public let labels: Labels?
+  /// Rows whose next token, in the same sample, is trained; ascending. Of texts with labels the one that is read.
   public let targetRows: [Int32]
-  /// For each of `targetRows`, that next token.
+  /// For each of `targetRows`, that next token; empty for texts with labels.
   public let targetIDs: [Int32]
   /// [S + 1] where each sample's share of `targetRows` begins, and their count.
   public let targetOffsets: [Int32]
@@ -29,6 +33,14 @@ public struct Batch: Equatable, Sendable {
   /// [S] `file:line` of each sample's record.
   public let places: [String]
 
+  /// The labels of a batch of texts.
+  public enum Labels: Equatable, Sendable {
+    /// [S] the label of each text.
+    case numbers([Int])
+    /// [S, L] a number for each label.
+    case values([Float])
+  }
+
   /// What stands for a picture.
   public enum Picture: Equatable, Sendable {
     /// The next of ``Batch/pixels``; where features are kept, `digest` names the picture there.
@@ -40,17 +52,20 @@ public struct Batch: Equatable, Sendable {
   /// - Throws: `Fault(.badData)` when the pictures are not all of one size.
   public init(_ samples: [Sample]) throws {
     ids = samples.flatMap(\.ids)
+    types = samples.flatMap(\.types)
+    labels = Batch.labels(of: samples)
     positions = samples.flatMap { Int32(0)..<Int32($0.ids.count) }
     offsets = Batch.runningSum(samples.map(\.ids.count))
     let starts = offsets
     imageRows = zip(samples, starts).flatMap { sample, start in sample.imagePositions.map { start + Int32($0) } }
     let rows = zip(samples, starts).map { sample, start in
-      sample.supervised.indices.dropFirst().filter { sample.supervised[$0] }.map { start + Int32($0) - 1 }
+      if sample.label != nil { return [start + Int32(sample.readPosition)] }
+      return sample.supervised.indices.dropFirst().filter { sample.supervised[$0] }.map { start + Int32($0) - 1 }
     }
     targetRows = Array(rows.joined())
     targetOffsets = Batch.runningSum(rows.map(\.count))
     let tokens = ids
-    targetIDs = targetRows.map { tokens[Int($0) + 1] }
+    targetIDs = labels == nil ? targetRows.map { tokens[Int($0) + 1] } : []
     pictures = samples.flatMap(\.pictures).map {
       switch $0 {
       case .pixels(_, let digest): .pixels(digest: digest)
@@ -65,12 +80,21 @@ public struct Batch: Equatable, Sendable {
   /// Number of tokens, placeholder tokens included.
   public var tokens: Int { ids.count }
   public var images: Int { pictures.count }
-  /// Number of tokens that are trained.
+  /// Number of tokens that are trained, or of texts with labels.
   public var supervised: Int { targetRows.count }
   /// Memory that it takes, roughly.
   var bytes: Int {
     let features = pictures.reduce(0) { if case .features(let features) = $1 { $0 + features.count } else { $0 } }
     return 4 * (ids.count * 2 + targetRows.count * 2 + imageRows.count + pixels.count + features)
+  }
+
+  private static func labels(of samples: [Sample]) -> Labels? {
+    let labels = samples.compactMap(\.label)
+    guard !labels.isEmpty else { return nil }
+    precondition(labels.count == samples.count, "Batch: \(labels.count) labels for \(samples.count) samples")
+    let numbers = labels.compactMap { if case .number(let number) = $0 { number } else { nil } }
+    if numbers.count == labels.count { return .numbers(numbers) }
+    return .values(labels.flatMap { if case .values(let values) = $0 { values } else { [Float]() } })
   }
 
   private static func runningSum(_ counts: [Int]) -> [Int32] {

@@ -92,6 +92,27 @@ public struct Processor: Sendable {
     }
   }
 
+  /// A record as it is, of which nothing has to be supervised: for its embedding.
+  /// - Parameter withText: false for its pictures alone.
+  /// - Throws: as ``sample(_:)``, apart from supervised tokens.
+  public func unsupervised(_ record: Record, withText: Bool) throws -> Sample {
+    do {
+      let text =
+        withText
+        ? try encode(record.turns, images: record.images.count, prompt: false)
+        : EncodedText(ids: [], supervised: [], imagePositions: [])
+      guard text.ids.count <= maxLength else {
+        throw Fault(.badData, "\(text.ids.count) tokens, the most is \(maxLength)", "shorten the record")
+      }
+      return Sample(
+        ids: text.ids, supervised: [Bool](repeating: false, count: text.ids.count),
+        pictures: try pictures(record.images, at: record.place), imagePositions: text.imagePositions,
+        place: record.place, index: record.index)
+    } catch let fault as Fault {
+      throw fault.relocated(to: record.place)
+    }
+  }
+
   // MARK: Prompts
 
   /// The tokens and pixels of a conversation that the assistant is to continue; nothing in it is supervised.

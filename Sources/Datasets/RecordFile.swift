@@ -1,33 +1,79 @@
 import Foundation
 import Ground
 
-/// A JSON or JSONL file of records, each of which is read and parsed when it is asked for.
+/// A JSON, JSONL or CSV file of records, each of which is read and parsed when it is asked for.
 ///
-/// Opening scans the file once for the records' offsets; a file that begins with `[` is one list, any other is JSONL.
+/// Opening scans the file once for the records' offsets. By its name a file is CSV (`.csv`, `.tsv` with tabs); of others one
+/// that begins with `[` is one list, and any other is JSONL. A record of a CSV file is an object of texts by column.
 final class RecordFile: Sendable {
   let path: String
   private let descriptor: Int32
   private let index: RecordIndex
+  /// The columns of a CSV file.
+  let header: [String]?
+  private let separator: UInt8
 
   /// - Throws: `Fault` when the file cannot be read, is no regular file, has no record, or is a malformed list.
   init(path: String) throws {
     self.path = path
     descriptor = try RecordFile.openForReading(path)
-    index = try RecordFile.scanOrClose(descriptor, path: path)
+    let separator = RecordFile.separator(of: path)
+    self.separator = separator ?? 0
+    index = try RecordFile.scanOrClose(descriptor, path: path, separator)
+    guard let separator else {
+      header = nil
+      return
+    }
+    do {
+      header = try RecordFile.readHeader(descriptor, index, separator, path: path)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  /// What is between the fields of a CSV file, nil for other files.
+  private static func separator(of path: String) -> UInt8? {
+    switch (path as NSString).pathExtension.lowercased() {
+    case "csv": UInt8(ascii: ",")
+    case "tsv": UInt8(ascii: "\t")
+    default: nil
+    }
+  }
+
+  private static func readHeader(
+    _ descriptor: Int32, _ index: RecordIndex, _ separator: UInt8, path: String
+  ) throws -> [String] {
+    let place = "\(path):\(index.entries[0].line)"
+    guard index.entries.count > 1 else {
+      throw Fault(.badData, "no records below the names of the columns", at: path, "check the file")
+    }
+    do {
+      let names = try CSVRecord.fields(readBytes(index.entries[0], descriptor, path: path), separator: separator)
+      if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.min() {
+        throw Fault(.badData, "two columns are named '\(twice)'", "rename one of them")
+      }
+      return names
+    } catch let fault as Fault {
+      throw fault.placed(at: place)
+    }
   }
 
   deinit { close(descriptor) }
 
-  var count: Int { index.entries.count }
+  var count: Int { index.entries.count - (header == nil ? 0 : 1) }
 
   /// `file:line` of record `number`.
-  func place(of number: Int) -> String { "\(path):\(index.entries[number].line)" }
+  func place(of number: Int) -> String { "\(path):\(entry(number).line)" }
+
+  private func entry(_ number: Int) -> RecordIndex.Entry { index.entries[number + (header == nil ? 0 : 1)] }
 
   /// Reads and parses record `number`.
   /// - Throws: `Fault(.badData)` with the line and column where it is not JSON.
   func record(_ number: Int) throws -> JSON {
-    let entry = index.entries[number]
-    let bytes = try readBytes(entry)
+    let entry = entry(number)
+    let bytes = try RecordFile.readBytes(entry, descriptor, path: path)
+    if let header { return try object(bytes, header, at: place(of: number)) }
     do {
       return try bytes.withUnsafeBytes { try JSON(parsing: $0, at: place(of: number)) }
     } catch let fault as Fault {
@@ -35,7 +81,22 @@ final class RecordFile: Sendable {
     }
   }
 
-  private func readBytes(_ entry: RecordIndex.Entry) throws -> [UInt8] {
+  /// The fields of a CSV record by column.
+  private func object(_ bytes: [UInt8], _ header: [String], at place: String) throws -> JSON {
+    do {
+      let fields = try CSVRecord.fields(bytes, separator: separator)
+      guard fields.count == header.count else {
+        throw Fault(
+          .badData, "\(fields.count) fields where there are \(header.count) columns",
+          "quote fields that hold separators or line ends")
+      }
+      return .object(.init(uniqueKeysWithValues: zip(header, fields.map(JSON.string))))
+    } catch let fault as Fault {
+      throw fault.placed(at: place)
+    }
+  }
+
+  private static func readBytes(_ entry: RecordIndex.Entry, _ descriptor: Int32, path: String) throws -> [UInt8] {
     let length = Int(entry.length)
     return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       let whole = UnsafeMutableRawBufferPointer(buffer)
@@ -67,14 +128,14 @@ extension RecordFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      throw Fault(.badData, "not a regular file", at: path, "name a JSON or JSONL file")
+      throw Fault(.badData, "not a regular file", at: path, "name a JSON, JSONL or CSV file")
     }
     return descriptor
   }
 
-  private static func scanOrClose(_ descriptor: Int32, path: String) throws -> RecordIndex {
+  private static func scanOrClose(_ descriptor: Int32, path: String, _ separator: UInt8?) throws -> RecordIndex {
     do {
-      let index = try scan(descriptor, path: path)
+      let index = try scan(descriptor, path: path, separator)
       guard !index.entries.isEmpty else { throw Fault(.badData, "no records", at: path, "check the file") }
       return index
     } catch {
@@ -83,7 +144,7 @@ extension RecordFile {
     }
   }
 
-  private static func scan(_ descriptor: Int32, path: String) throws -> RecordIndex {
+  private static func scan(_ descriptor: Int32, path: String, _ separator: UInt8?) throws -> RecordIndex {
     let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { piece.deallocate() }
     var scanner: (any RecordScanner)?
@@ -96,7 +157,9 @@ extension RecordFile {
         bytes = UnsafeRawBufferPointer(rebasing: bytes[3...])
         offset = 3
       }
-      if scanner == nil { scanner = firstScanner(bytes, path: path) }
+      if scanner == nil {
+        scanner = separator.map { CSVScanner(path: path, separator: $0) } ?? firstScanner(bytes, path: path)
+      }
       try scanner?.scan(bytes, at: offset)
       offset += UInt64(bytes.count)
     }

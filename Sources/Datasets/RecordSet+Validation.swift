@@ -21,30 +21,31 @@ extension RecordSet {
     in range: Range<Int>, most: Int = 1, threads: Int = 1,
     alsoCheck: @escaping @Sendable (Record) throws -> Void = { _ in }
   ) -> [RecordFault] {
-    let board = FaultBoard(range: range, most: most)
-    runThreads(threads) {
-      while let block = board.takeBlock() {
-        board.add(faults(inBlock: block, most: most, alsoCheck: alsoCheck))
-      }
-    }
-    return board.first
+    findFaults(in: range, most: most, threads: threads) { try alsoCheck(check($0)) }
   }
+}
 
-  private func faults(
-    inBlock block: Range<Int>, most: Int, alsoCheck: (Record) throws -> Void
-  ) -> [RecordFault] {
-    var found: [RecordFault] = []
-    for index in block where found.count < most {
-      do {
-        try alsoCheck(check(index))
-      } catch let fault as Fault {
-        found.append(RecordFault(index: index, fault: fault))
-      } catch {
-        found.append(RecordFault(index: index, fault: Fault(.internalError, "\(error)", "report this")))
+/// The first `most` faults that `check` throws for the records of `range`, in order, whatever the number of threads.
+func findFaults(
+  in range: Range<Int>, most: Int, threads: Int, check: @escaping @Sendable (_ index: Int) throws -> Void
+) -> [RecordFault] {
+  let board = FaultBoard(range: range, most: most)
+  runThreads(threads) {
+    while let block = board.takeBlock() {
+      var found: [RecordFault] = []
+      for index in block where found.count < most {
+        do {
+          try check(index)
+        } catch let fault as Fault {
+          found.append(RecordFault(index: index, fault: fault))
+        } catch {
+          found.append(RecordFault(index: index, fault: Fault(.internalError, "\(error)", "report this")))
+        }
       }
+      board.add(found)
     }
-    return found
   }
+  return board.first
 }
 
 /// Hands out blocks of records in order until enough faults are known.

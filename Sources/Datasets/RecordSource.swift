@@ -19,6 +19,13 @@ public struct RecordSource: Sendable {
     file = try RecordFile(path: path)
   }
 
+  /// The records of a file that is open already.
+  public init(_ file: DataFile, images: String, format: String) throws {
+    self.format = try RecordFormats.named(format)
+    self.images = ImageFolder(path: images.isEmpty ? "." : images)
+    self.file = file.records
+  }
+
   public var path: String { file.path }
   public var count: Int { file.count }
 

@@ -12,15 +12,35 @@ public struct Sample: Equatable, Sendable {
   public let place: String
   /// Number of the record in its ``RecordSet``.
   public let index: Int
+  /// For each token which of a pair of texts it belongs to; empty where the model does not tell them apart.
+  public let types: [Int32]
+  /// What the model is to say of the whole text, in place of supervised tokens, and the token that it says it at.
+  public let label: LabelTarget?
+  public let readPosition: Int
 
   public init(
     ids: [Int32], supervised: [Bool], pictures: [PictureInput], imagePositions: [Int], place: String, index: Int
   ) {
+    (types, label, readPosition) = ([], nil, 0)
     precondition(ids.count == supervised.count, "Sample: \(ids.count) ids, \(supervised.count) flags")
     self.ids = ids
     self.supervised = supervised
     self.pictures = pictures
     self.imagePositions = imagePositions
+    self.place = place
+    self.index = index
+  }
+
+  /// A text with a label.
+  public init(ids: [Int32], types: [Int32], label: LabelTarget, readAt position: Int, place: String, index: Int) {
+    precondition(types.isEmpty || types.count == ids.count, "Sample: \(ids.count) ids, \(types.count) types")
+    precondition(ids.indices.contains(position), "Sample: token \(position) of \(ids.count)")
+    self.ids = ids
+    self.types = types
+    self.label = label
+    readPosition = position
+    supervised = [Bool](repeating: false, count: ids.count)
+    (pictures, imagePositions) = ([], [])
     self.place = place
     self.index = index
   }

@@ -39,11 +39,3 @@ public struct FreshWeights: Sendable {
     return plain
   }
 }
-
-extension RandomStream {
-  /// A number of the standard normal distribution (Box and Muller).
-  fileprivate func normal(at index: Int) -> Double {
-    let (first, second) = (uniform(at: 2 * index), uniform(at: 2 * index + 1))
-    return (-2 * log(1 - first)).squareRoot() * cos(2 * Double.pi * second)
-  }
-}

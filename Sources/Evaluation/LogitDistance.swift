@@ -26,6 +26,10 @@ private func probe(_ model: MultimodalModel, _ backend: any Backend) -> [Float] 
     pictures = .pixels(backend.tensor(noise, [1, 3, size, size]))
   }
   let context = Context(backend)
+  if let classifier = model.classifier {
+    let states = model.hidden(batch, imageRows: nil, pictures: nil, context)
+    return backend.read(classifier(states, context))
+  }
   let hidden = model.hidden(
     batch, imageRows: pictures == nil ? nil : backend.tensor((0..<rows).map(Int32.init)), pictures: pictures, context)
   return backend.read(model.logits(hidden.slice(rows..<ids.count), context))

@@ -33,13 +33,13 @@ public struct LossEvaluation: Equatable, Sendable {
   ///
   /// A record is computed alone, so its figure depends on nothing else.
   public init(
-    of model: MultimodalModel, records: RecordSet, processor: Processor, features: FeatureCache? = nil,
+    of model: MultimodalModel, _ records: any SampleSource, features: FeatureCache? = nil,
     _ communicator: any Communicator, _ backend: any Backend, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws {
     let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
     var numbers: [Double] = []
     for (done, index) in mine.enumerated() {
-      let batch = try Batch([processor.sample(records.record(index))])
+      let batch = try Batch([records.sample(index)])
       numbers += [
         LossEvaluation.nll(of: batch, model, features, backend).reduce(0) { $0 + Double($1) },
         Double(batch.supervised),

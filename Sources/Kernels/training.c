@@ -24,21 +24,3 @@ MULTIVERSION void mmd_cross_entropy(float *logits, const int32_t *targets, float
     nll[r] = logf(sum) + (top - aimed);
   }
 }
-
-MULTIVERSION void mmd_adamw(float *weight, float *first, float *second, const float *gradient, size_t count,
-                            float gradient_scale, double rate, double decay, double beta1, double beta2,
-                            double epsilon, int64_t step) {
-  const float shrink = (float)(1.0 - rate * decay);
-  const float step_size = (float)(rate / (1.0 - pow(beta1, (double)step)));
-  const float root = (float)sqrt(1.0 - pow(beta2, (double)step));
-  const float b2 = (float)beta2, c1 = (float)(1.0 - beta1), c2 = (float)(1.0 - beta2);
-  const float e = (float)epsilon;
-  for (size_t i = 0; i < count; i++) {
-    const float g = gradient[i] * gradient_scale;
-    const float m = first[i] + c1 * (g - first[i]);
-    const float v = b2 * second[i] + c2 * g * g;
-    first[i] = m;
-    second[i] = v;
-    weight[i] = weight[i] * shrink - step_size * (m / (__builtin_sqrtf(v) / root + e));
-  }
-}

@@ -15,6 +15,9 @@ INLINE uint16_t bf16_of(float x) {
   return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
 }
 
+/// √x. A call of sqrtf would have to set errno, which keeps a loop from being vectorised.
+INLINE float root_f32(float x) { return __builtin_elementwise_sqrt(x); }
+
 /// eˣ within 2 units in the last place; 0 below −87.3, and +∞ only where f32 has no room.
 INLINE float exp_f32(float x) {
   const float held = x < -87.33654f ? -87.33654f : (x > 88.72283f ? 88.72283f : x);

@@ -19,7 +19,7 @@ public final class ConfigurationReader {
     "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
     "gradient_checkpointing", "id2label", "initializer_factor", "initializer_range", "is_decoder", "is_llama_config",
     "label2id", "length_penalty", "max_length", "max_sequence_length", "min_length", "model_type",
-    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions",
+    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels", "num_return_sequences", "output_attentions",
     "output_hidden_states", "output_scores", "pad_token_id", "prefix", "problem_type", "remove_invalid_values",
     "repetition_penalty", "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens",
     "task_specific_params", "temperature", "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "torch_dtype",
@@ -86,6 +86,13 @@ public final class ConfigurationReader {
     guard let value = value(key) ?? standard.map(JSON.number) else { throw missing(key) }
     guard let number = value.double, number.isFinite else { throw wrong(key, value, wanted: "a number") }
     return number
+  }
+
+  /// A share of elements that are dropped, from 0 up to but not including 1.
+  public func rate(_ key: String, default standard: Double) throws -> Float {
+    let rate = try number(key, default: standard)
+    guard rate >= 0, rate < 1 else { throw wrong(key, .number(rate), wanted: "a number in [0, 1)") }
+    return Float(rate)
   }
 
   public func flag(_ key: String, default standard: Bool) throws -> Bool {

@@ -5,6 +5,17 @@ extension MultimodalModel.Eyes {
   /// How wide the features of a picture are: the width of the vision encoder for each depth.
   public var featureWidth: Int { tower.configuration.width * depths.count }
 
+  /// How many layers the vision encoder has, and how wide one is.
+  public var layerCount: Int { tower.configuration.layers }
+  public var layerWidth: Int { tower.configuration.width }
+  /// Whether the first row of a layer is of a token for the whole picture.
+  public var hasClassToken: Bool { tower.configuration.isCLIP }
+
+  /// pixels [n, 3, S, S] → the hidden states [n·tokens, D] after `depth` layers, class token included.
+  public func states(_ pixels: Tensor, depth: Int, _ context: Context) -> Tensor {
+    tower.hiddenStates(pixels, depths: [depth], context)[0]
+  }
+
   /// Whether a picture has the same features at every step: nothing of the vision encoder is trained, and there is no
   /// dropout in it.
   public var hasConstantFeatures: Bool {
@@ -18,7 +29,7 @@ extension MultimodalModel.Eyes {
     func add(_ text: String) { Array((text + "\n").utf8).withUnsafeBytes(checksum.add) }
     add("\(String(reflecting: tower.configuration)), depths \(depths), drops class token: \(dropsClassToken)")
     for parameter in parameters {
-      add("\(parameter.name) \(parameter.shape) \(parameter.value.dtype.rawValue)")
+      add("\(parameter.name) \(parameter.shape) \(parameter.typeInUse.rawValue)")
       backend.withBytes(of: parameter.value) { checksum.add($0) }
       guard let nf4 = parameter.value.nf4 else { continue }
       for part in nf4.tensors { backend.withBytes(of: part) { checksum.add($0) } }

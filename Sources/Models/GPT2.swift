@@ -4,7 +4,7 @@ import Tensors
 
 /// GPT-2 (Radford et al. 2019): layer norms before each part, learned positions, weights stored [in, out].
 func makeGPT2(
-  _ reader: ConfigurationReader, _ root: Scope, nested: Bool, tied: Bool?
+  _ reader: ConfigurationReader, _ root: Scope, _ place: LanguagePlace
 ) throws -> any LanguageModel {
   let width = try reader.integer("n_embd", default: 768)
   let configuration = GPT2.Configuration(
@@ -29,7 +29,9 @@ func makeGPT2(
     "n_ctx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj", "summary_activation",
     "summary_proj_to_labels", "summary_first_dropout")
   try reader.finish()
-  return GPT2(configuration, nested ? root.child("model.language_model") : root.child("transformer"), headScope: root)
+  return GPT2(
+    configuration, root.child(place.isNested ? "model.language_model" : "transformer"),
+    headScope: place.hasHead ? root : nil)
 }
 
 final class GPT2: LanguageModel {
@@ -51,14 +53,15 @@ final class GPT2: LanguageModel {
   let width: Int
   let vocabularySize: Int
   let longestSequence: Int?
-  let head: any LinearLayer
+  let head: (any LinearLayer)?
+  var layerCount: Int { layers.count }
   private let path: String
   private let embeddingDropout: Float
   private let tokens, positions: Embedding
   private let layers: [GPT2Layer]
   private let norm: LayerNorm
 
-  init(_ configuration: Configuration, _ scope: Scope, headScope: Scope) {
+  init(_ configuration: Configuration, _ scope: Scope, headScope: Scope?) {
     path = scope.path
     width = configuration.width
     vocabularySize = configuration.vocabularySize
@@ -68,7 +71,7 @@ final class GPT2: LanguageModel {
     positions = Embedding(scope.child("wpe"), count: configuration.positions, width: configuration.width)
     layers = (0..<configuration.layers).map { GPT2Layer(configuration, scope.child("h.\($0)"), index: $0) }
     norm = LayerNorm(scope.child("ln_f"), width: configuration.width, epsilon: configuration.normEpsilon)
-    head = headScope.linear(
+    head = headScope?.linear(
       "lm_head", inputs: configuration.width, outputs: configuration.vocabularySize, bias: false,
       sharing: configuration.isTied ? tokens.weight : nil)
   }
@@ -78,13 +81,25 @@ final class GPT2: LanguageModel {
   func decode(
     _ embeddings: Tensor, _ batch: TokenBatch, rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
-    var hidden = context.add(embeddings, positions(batch.positions, context))
-    hidden = context.dropout(hidden, Dropout(rate: embeddingDropout, context.randomness?.named(path)))
-    for layer in layers {
-      hidden = context.layer(hidden) { x, context in layer(x, batch, cache: cache, context) }
-    }
+    var hidden = run(embeddings, batch, depth: layerCount, cache: cache, context)
     if let rows { hidden = context.gatherRows(hidden, rows) }
     return norm(hidden, context)
+  }
+
+  func states(_ embeddings: Tensor, _ batch: TokenBatch, depth: Int, _ context: Context) -> Tensor {
+    let hidden = run(embeddings, batch, depth: depth, cache: nil, context)
+    return depth == layerCount ? norm(hidden, context) : hidden
+  }
+
+  private func run(
+    _ embeddings: Tensor, _ batch: TokenBatch, depth: Int, cache: KeyValueCache?, _ context: Context
+  ) -> Tensor {
+    var hidden = context.add(embeddings, positions(batch.positions, context))
+    hidden = context.dropout(hidden, Dropout(rate: embeddingDropout, context.randomness?.named(path)))
+    for layer in layers.prefix(depth) {
+      hidden = context.layer(hidden) { x, context in layer(x, batch, cache: cache, context) }
+    }
+    return hidden
   }
 }
 

@@ -4,12 +4,12 @@ import Tensors
 
 /// Llama (Touvron et al. 2023, arXiv:2302.13971) and what has its layout: Llama 2, 3, 3.1, Vicuna, SmolLM.
 func makeLlama(
-  _ reader: ConfigurationReader, _ root: Scope, nested: Bool, tied: Bool?
+  _ reader: ConfigurationReader, _ root: Scope, _ place: LanguagePlace
 ) throws -> any LanguageModel {
   let attentionBias = try reader.flag("attention_bias", default: false)
   var configuration = try RotaryDecoder.Configuration(
     reader, vocabularySize: 32000, width: 4096, hiddenWidth: 11008, layers: 32,
-    queryBias: attentionBias, outputBias: attentionBias, tied: tied)
+    queryBias: attentionBias, outputBias: attentionBias, tied: place.isTied)
   configuration.feedForwardBias = try reader.flag("mlp_bias", default: false)
   try reader.require("pretraining_tp", in: 1)
   guard configuration.width % configuration.attention.heads == 0 else {
@@ -20,16 +20,16 @@ func makeLlama(
   }
   try reader.finish()
   return RotaryDecoder(
-    configuration, nested ? root.child("model.language_model") : root.child("model"), headScope: root)
+    configuration, root.child(place.isNested ? "model.language_model" : "model"), headScope: place.hasHead ? root : nil)
 }
 
 /// Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671): Llama with biases on query, key and value.
 func makeQwen2(
-  _ reader: ConfigurationReader, _ root: Scope, nested: Bool, tied: Bool?
+  _ reader: ConfigurationReader, _ root: Scope, _ place: LanguagePlace
 ) throws -> any LanguageModel {
   let configuration = try RotaryDecoder.Configuration(
     reader, vocabularySize: 151936, width: 4096, hiddenWidth: 22016, layers: 32,
-    queryBias: true, outputBias: false, tied: tied)
+    queryBias: true, outputBias: false, tied: place.isTied)
   try reader.require("use_sliding_window", in: false)
   try reader.require("use_mrope", in: false)
   reader.ignore("sliding_window", "max_window_layers")  // without effect while use_sliding_window is false
@@ -38,7 +38,7 @@ func makeQwen2(
   }
   try reader.finish()
   return RotaryDecoder(
-    configuration, nested ? root.child("model.language_model") : root.child("model"), headScope: root)
+    configuration, root.child(place.isNested ? "model.language_model" : "model"), headScope: place.hasHead ? root : nil)
 }
 
 extension RotaryDecoder.Configuration {

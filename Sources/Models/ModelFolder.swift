@@ -15,6 +15,26 @@ public struct ModelFolder {
     configuration = try JSON(contentsOf: path + "/config.json")
   }
 
+  /// A folder with another configuration than its `config.json`.
+  init(_ path: String, configuration: JSON) {
+    self.path = path
+    self.configuration = configuration
+  }
+
+  /// Writes `config.json` to a folder, unless it is as the model's own file has it.
+  public func writeConfiguration(to folder: String) throws {
+    guard try JSON(contentsOf: path + "/config.json") != configuration else { return }
+    try writeDurably(configuration.indented, to: folder + "/config.json")
+  }
+
+  /// The same with this `quantization_config`, or without any.
+  public func quantised(_ setting: JSON?) -> ModelFolder {
+    let key = "quantization_config"
+    guard var members = configuration.object, setting != nil || members.keys.contains(key) else { return self }
+    members[key] = setting
+    return ModelFolder(path, configuration: .object(members))
+  }
+
   /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
   public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
     try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms)
@@ -25,17 +45,23 @@ public struct ModelFolder {
   /// Frozen matrices are used where the file is mapped when its type is the wanted one, and where they are 4-bit codes;
   /// trainable ones are copied to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
-  ///   - precision: of frozen matrices, and what the values of 4-bit codes are rounded to; vectors are F32.
+  ///   - precision: of frozen matrices, what the values of 4-bit codes are rounded to, and of trainable matrices in
+  ///     products; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
   ///     they are converted into memory of this process.
+  ///   - seed: of a classifier that the files lack.
+  /// - Returns: what stands in the files but not in the model, or the other way round, and may.
   /// - Throws: `Fault(.badData)` that names missing, surplus or misshapen weights and the nearest names.
+  @discardableResult
   public func loadWeights(
     into model: MultimodalModel, backend: any Backend, precision: DType = .float32,
-    converted provider: WeightConversion.Provider? = nil, isFresh: (Parameter) -> Bool
-  ) throws {
+    converted provider: WeightConversion.Provider? = nil, seed: UInt64 = 0, isFresh: (Parameter) -> Bool
+  ) throws -> LoadReport {
     let files = try WeightFiles(folder: path)
+    let (bindings, report) = try bind(files, to: model, isFresh: isFresh)
+    initialise(report.initialised, of: model, seed: seed, backend)
     var loads: [(parameter: Parameter, source: WeightConversion.Source)] = []
-    for (parameter, key) in try bind(files, to: model, isFresh: isFresh) {
+    for (parameter, key) in bindings {
       precondition(!(parameter.isQuantised && parameter.isTrainable), "\(parameter.name) is 4-bit codes and trained")
       if files[key + NF4Weight.state] != nil {
         let stored = try NF4Weight(key, shape: parameter.shape) { files[$0] }
@@ -68,6 +94,8 @@ public struct ModelFolder {
       parameter.value = prepared(stored, parameter, precision, backend)
       if parameter.value !== stored { source.file.release(source.name) }
     }
+    for linear in model.linears where linear.weight.isTrainable { linear.weight.operandType = precision }
+    return report
   }
 
   /// What the files hold under `key`, which must fit the parameter.
@@ -108,7 +136,7 @@ public struct ModelFolder {
   /// Which key of the files gives each parameter its value.
   private func bind(
     _ files: WeightFiles, to model: MultimodalModel, isFresh: (Parameter) -> Bool
-  ) throws -> [(Parameter, String)] {
+  ) throws -> ([(Parameter, String)], LoadReport) {
     let names = model.weightNames
     var keysByName: OrderedDictionary<String, String> = [:]
     for key in files.names {
@@ -128,8 +156,7 @@ public struct ModelFolder {
         missing.append(parameter.name)
       }
     }
-    let head = model.language.head.base
-    if head.isTied, let copy = keysByName.removeValue(forKey: "lm_head.weight"),
+    if let head = model.language.head?.base, head.isTied, let copy = keysByName.removeValue(forKey: "lm_head.weight"),
       let embedding = bindings.first(where: { $0.0 === head.weight })?.1,
       try !areSame(files.bytes(of: copy), files.bytes(of: embedding))
     {
@@ -137,7 +164,10 @@ public struct ModelFolder {
         .badData, "config.json ties the head to the embedding, but '\(copy)' is not '\(embedding)'", at: path,
         "set tie_word_embeddings to false in config.json, or remove '\(copy)' from the files")
     }
-    let surplus = keysByName.filter { !names.isBuffer($0.key) }.values
+    let report = LoadReport(
+      initialised: missing.filter(model.mayLack), unused: keysByName.filter { model.leavesOut($0.key) }.values.sorted())
+    let surplus = keysByName.filter { !names.isBuffer($0.key) && !model.leavesOut($0.key) }.values
+    missing.removeAll(where: model.mayLack)
     if let first = missing.first {
       let others = missing.count > 1 ? " and \(missing.count - 1) more" : ""
       throw Fault(
@@ -151,7 +181,7 @@ public struct ModelFolder {
         .badData, "the model has no place for the weight '\(first)'\(others)\(near)", at: path,
         "use weights and config.json of one model")
     }
-    return bindings
+    return (bindings, report)
   }
 }
 
@@ -163,6 +193,8 @@ private func areSame(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -
 extension MultimodalModel {
   /// How files name this model's weights.
   public var weightNames: WeightNames {
-    WeightNames(isMultimodal: isMultimodal, isGPT2: parameters.contains { $0.name.hasPrefix("transformer.wte.") })
+    WeightNames(
+      isMultimodal: isMultimodal, isGPT2: parameters.contains { $0.name.hasPrefix("transformer.wte.") },
+      isBERT: language is Bert)
   }
 }

@@ -66,6 +66,9 @@ public final class MultimodalModel {
     public func project(_ features: Tensor, _ context: Context) -> Tensor { projector(features, context) }
   }
 
+  /// Whether a token sees those that follow it too.
+  public var readsBothWays: Bool { language is Bert }
+
   /// What stands for the n pictures of a batch.
   public enum Pictures {
     /// [n, 3, S, S]
@@ -76,6 +79,8 @@ public final class MultimodalModel {
 
   public let eyes: Eyes?
   public let language: any LanguageModel
+  /// What gives labels to whole texts, in place of a head that predicts tokens.
+  public let classifier: SequenceClassifier?
   /// All parameters, each once, first used first.
   public let parameters: [Parameter]
   /// Every linear layer by path.
@@ -84,14 +89,15 @@ public final class MultimodalModel {
   public let isMultimodal: Bool
   private let multiplied: Set<ObjectIdentifier>
 
-  init(eyes: Eyes?, language: any LanguageModel, blueprint: Blueprint) {
+  init(eyes: Eyes?, language: any LanguageModel, classifier: SequenceClassifier? = nil, blueprint: Blueprint) {
+    self.classifier = classifier
     self.eyes = eyes
     self.language = language
     parameters = blueprint.parameters
     linears = blueprint.linears
     isMultimodal = eyes != nil
-    let head = language.head.base
-    multiplied = Set(blueprint.linears.filter { $0 !== head && !$0.isTied }.map { ObjectIdentifier($0.weight) })
+    multiplied = Set(
+      blueprint.linears.filter { !MultimodalModel.isHead($0.path) && !$0.isTied }.map { ObjectIdentifier($0.weight) })
   }
 
   /// The part that a parameter or module belongs to, by its path.
@@ -101,7 +107,7 @@ public final class MultimodalModel {
     return .language
   }
 
-  /// Whether nothing is done with the parameter but multiplying by it: it is a linear layer's matrix, not the head's.
+  /// Whether nothing is done with the parameter but multiplying by it: it is a linear layer's matrix, not a head's.
   public func multipliesOnly(by parameter: Parameter) -> Bool { multiplied.contains(ObjectIdentifier(parameter)) }
 
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
@@ -112,6 +118,22 @@ public final class MultimodalModel {
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
     _ context: Context
   ) -> Tensor {
+    language.decode(
+      embed(batch, imageRows: imageRows, pictures: pictures, context), batch, rows: rows, cache: cache, context)
+  }
+
+  /// The hidden states [T, D] after `depth` layers of the language model, as transformers numbers them.
+  public func states(
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, depth: Int, _ context: Context
+  ) -> Tensor {
+    language.states(
+      embed(batch, imageRows: imageRows, pictures: pictures, context), batch, depth: depth, context)
+  }
+
+  /// The embeddings [T, D] of all tokens, with the rows of the pictures in their places.
+  private func embed(
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, _ context: Context
+  ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
     if let eyes, let imageRows, let pictures {
       let features =
@@ -121,7 +143,7 @@ public final class MultimodalModel {
         }
       embeddings = context.replaceRows(embeddings, imageRows, with: eyes.project(features, context))
     }
-    return language.decode(embeddings, batch, rows: rows, cache: cache, context)
+    return embeddings
   }
 }
 
@@ -134,8 +156,14 @@ extension MultimodalModel {
     let type = try reader.string("model_type")
     try reader.readQuantisation()
     guard type == "llava" else {
-      let language = try makeLanguageModel(reader, in: blueprint.root, nested: false, tied: nil)
-      self.init(eyes: nil, language: language, blueprint: blueprint)
+      guard SequenceClassifier.isAsked(by: configuration) else {
+        let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace())
+        self.init(eyes: nil, language: language, blueprint: blueprint)
+        return
+      }
+      let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace(hasHead: false))
+      let classifier = try SequenceClassifier(configuration, at: place, of: language, blueprint.root)
+      self.init(eyes: nil, language: language, classifier: classifier, blueprint: blueprint)
       return
     }
     let model = blueprint.root.child("model")
@@ -163,7 +191,8 @@ extension MultimodalModel {
       first: scope.linear(
         "linear_1", inputs: tower.configuration.width * depths.count, outputs: textWidth, bias: bias),
       second: scope.linear("linear_2", inputs: textWidth, outputs: textWidth, bias: bias), activation: activation)
-    let language = try makeLanguageModel(text, in: blueprint.root, nested: true, tied: tied ? true : nil)
+    let language = try makeLanguageModel(
+      text, in: blueprint.root, LanguagePlace(isNested: true, isTied: tied ? true : nil))
     try reader.finish()
 
     let eyes = Eyes(
@@ -199,9 +228,14 @@ private let llavaDefaultVision: JSON = [
 extension MultimodalModel {
   /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
   public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
-    context.crossEntropy(hidden: hidden, head: context[language.head.base.weight], targets: targets)
+    context.crossEntropy(hidden: hidden, head: context[tokenHead.base.weight], targets: targets)
   }
 
   /// Logits [N, V] of hidden states [N, D].
-  public func logits(_ hidden: Tensor, _ context: Context) -> Tensor { language.head(hidden, context) }
+  public func logits(_ hidden: Tensor, _ context: Context) -> Tensor { tokenHead(hidden, context) }
+
+  private var tokenHead: any LinearLayer {
+    guard let head = language.head else { preconditionFailure("a model without a head predicts no tokens") }
+    return head
+  }
 }

@@ -26,14 +26,15 @@ final class RotaryDecoder: LanguageModel {
   let width: Int
   let vocabularySize: Int
   let longestSequence: Int? = nil
-  let head: any LinearLayer
+  let head: (any LinearLayer)?
+  var layerCount: Int { layers.count }
   private let embedding: Embedding
   private let layers: [RotaryDecoderLayer]
   private let norm: RMSNorm
   private let rotary: RotaryEmbedding
 
-  /// - Parameters: `scope` holds `embed_tokens`, `layers` and `norm`; `headScope` holds `lm_head`.
-  init(_ configuration: Configuration, _ scope: Scope, headScope: Scope) {
+  /// - Parameters: `scope` holds `embed_tokens`, `layers` and `norm`; `headScope` holds `lm_head`, where there is one.
+  init(_ configuration: Configuration, _ scope: Scope, headScope: Scope?) {
     width = configuration.width
     vocabularySize = configuration.vocabularySize
     embedding = Embedding(
@@ -45,7 +46,7 @@ final class RotaryDecoder: LanguageModel {
     norm = RMSNorm(scope.child("norm"), width: configuration.width, epsilon: configuration.normEpsilon)
     rotary = RotaryEmbedding(
       headWidth: configuration.attention.headWidth, theta: configuration.theta, scaling: configuration.scaling)
-    head = headScope.linear(
+    head = headScope?.linear(
       "lm_head", inputs: configuration.width, outputs: configuration.vocabularySize, bias: false,
       sharing: configuration.isTied ? embedding.weight : nil)
   }
@@ -63,6 +64,13 @@ final class RotaryDecoder: LanguageModel {
       }
     }
     return norm(hidden, context)
+  }
+
+  func states(_ embeddings: Tensor, _ batch: TokenBatch, depth: Int, _ context: Context) -> Tensor {
+    if depth == layerCount { return decode(embeddings, batch, rows: nil, cache: nil, context) }
+    return layers.prefix(depth).reduce(embeddings) { hidden, layer in
+      layer(hidden, batch, rotary: rotary, rows: nil, cache: nil, context)
+    }
   }
 }
 

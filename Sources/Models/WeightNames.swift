@@ -6,6 +6,7 @@
 public struct WeightNames: Sendable {
   let isMultimodal: Bool
   let isGPT2: Bool
+  var isBERT = false
 
   /// The parameter that a file calls `key`.
   public func canonical(_ key: String) -> String {
@@ -13,11 +14,15 @@ public struct WeightNames: Sendable {
     for (old, new) in [(".gamma", ".weight"), (".beta", ".bias")] where name.hasSuffix("LayerNorm" + old) {
       name = name.dropLast(old.count) + new
     }
-    for (prefix, replacement) in isMultimodal ? WeightNames.multimodal : isGPT2 ? WeightNames.gpt2 : WeightNames.text
-    where name.hasPrefix(prefix) {
+    for (prefix, replacement) in table where name.hasPrefix(prefix) {
       return replacement + name.dropFirst(prefix.count)
     }
     return name
+  }
+
+  private var table: [(String, String)] {
+    isMultimodal
+      ? WeightNames.multimodal : isGPT2 ? WeightNames.gpt2 : isBERT ? WeightNames.bert : WeightNames.text
   }
 
   /// The name in the Hub's layout, which every version of transformers reads.
@@ -39,7 +44,7 @@ public struct WeightNames: Sendable {
 
   /// Buffers that older versions saved beside the weights.
   public func isBuffer(_ name: String) -> Bool {
-    name.hasSuffix(".position_ids") || name.hasSuffix("rotary_emb.inv_freq")
+    name.hasSuffix(".position_ids") || name.hasSuffix("rotary_emb.inv_freq") || name.hasSuffix(".token_type_ids")
       || isGPT2 && (name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias"))
   }
 
@@ -65,6 +70,9 @@ public struct WeightNames: Sendable {
   private static let gpt2 = [
     ("h.", "transformer.h."), ("wte.", "transformer.wte."), ("wpe.", "transformer.wpe."),
     ("ln_f.", "transformer.ln_f."),
+  ]
+  private static let bert = [
+    ("embeddings.", "bert.embeddings."), ("encoder.", "bert.encoder."), ("pooler.", "bert.pooler."),
   ]
   private static let hubLayout = [
     ("model.language_model.", "language_model.model."),

@@ -9,8 +9,8 @@ public protocol LinearLayer: AnyObject {
 }
 
 extension LinearLayer {
-  /// What its products round x to: bf16 where the weight is kept in bf16.
-  public var inputType: DType { base.weight.value.dtype == .bfloat16 ? .bfloat16 : .float32 }
+  /// What its products round x to: bf16 where they take the weight in bf16.
+  public var inputType: DType { base.weight.typeInUse == .bfloat16 ? .bfloat16 : .float32 }
 
   /// [T, inputs] → [T, outputs]
   ///

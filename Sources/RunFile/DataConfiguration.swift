@@ -7,9 +7,21 @@ public struct DataConfiguration: Equatable, Sendable {
   public var maxLength = 2048
   public var packing = true
   public var shuffle = true
+  public var problem = Problem.auto
+  public var labels: [String] = []
+
+  /// What the labels of texts mean.
+  public enum Problem: String, CaseIterable, Sendable {
+    case auto
+    case singleLabel = "single_label"
+    case multiLabel = "multi_label"
+    case regression
+  }
 
   public init() {}
 }
+
+extension DataConfiguration.Problem: RunFileChoice {}
 
 extension DataConfiguration: Section {
   static let keys: [Key<Self>] = [
@@ -22,6 +34,10 @@ extension DataConfiguration: Section {
       "packing", \.packing, "samples lie side by side without padding, with or without it",
       otherNames: ["sample_packing"]),
     Key("shuffle", \.shuffle, "a new order each epoch; false: file order"),
+    Key(
+      "problem", \.problem, "what labels of texts mean; auto: as the model or the labels say",
+      otherNames: ["problem_type"]),
+    Key("labels", \.labels, "names of labels by number; none: the model's own, or those in the data, sorted"),
   ]
 
   func validate(at key: String) throws {
@@ -30,6 +46,9 @@ extension DataConfiguration: Section {
     for (index, source) in validation.enumerated() { try source.validate(at: "\(key)validation.\(index).") }
     try require(
       train.contains { $0.weight > 0 }, key + "train", "has only sources of weight 0", "give one a weight above 0")
+    try require(
+      Set(labels).count == labels.count && !labels.contains(""), key + "labels", "has a name twice or an empty one",
+      "correct the names")
     try require(maxLength >= 2, key + "max_length", "is \(maxLength)", "give at least 2 tokens")
   }
 }
@@ -40,6 +59,9 @@ public struct DataSource: Equatable, Sendable {
   public var images = ""
   public var format = RecordFormat.auto
   public var weight = 1.0
+  public var text = "text"
+  public var textPair: String?
+  public var label = "label"
 
   public init() {}
   public init(path: String, images: String) {
@@ -50,13 +72,26 @@ public struct DataSource: Equatable, Sendable {
 
 extension DataSource: Section {
   static let keys: [Key<Self>] = [
-    Key("path", path: \.path, "JSON or JSON Lines file of records"),
+    Key("path", path: \.path, "JSON, JSON Lines or CSV file of records"),
     Key(
       "images", path: \.images, "folder that image names start from; default: that of the file",
       otherNames: ["image_folder", "image_dir", "media_dir"]),
-    Key("format", \.format, "how the records are written; auto: by their keys"),
+    Key("format", \.format, "how records are written; auto: by their keys"),
     Key("weight", \.weight, "how often its records come, beside other files"),
+    Key("text", \.text, "column of the text, with format classification"),
+    Key("text_pair", \.textPair, "column of a second text, read together with the first"),
+    Key("label", \.label, "column of the label: a name, a number, or a list of several"),
   ]
+
+  /// The columns of texts are written where they are not as usual: most files hold none.
+  var written: Written {
+    let (columns, standard): (Set, _) = (["text", "text_pair", "label"], DataSource())
+    return .section(
+      DataSource.keys.filter { !columns.contains($0.name) || $0.written(self) != $0.written(standard) }.map { key in
+        Written.Line(
+          name: key.name, meaning: key.meaning, affectsTraining: key.affectsTraining, value: key.written(self))
+      })
+  }
 
   mutating func settle(given: Set<String>) {
     if images.isEmpty, !path.isEmpty { images = (path as NSString).deletingLastPathComponent }
@@ -64,6 +99,9 @@ extension DataSource: Section {
 
   func validate(at key: String) throws {
     try require(!path.isEmpty, key + "path", "is missing", "name a file of records")
+    try require(
+      !text.isEmpty && textPair != "" && !label.isEmpty, key + "text", "or another column has an empty name",
+      "name columns of the file")
     try require(weight.isFinite && weight >= 0, key + "weight", "is \(weight)", "give a number of 0 or more")
     try refuse(
       !RecordFormat.runnable.contains(format), key + "format", format.rawValue, instead: "convert to LLaVA JSON")
@@ -72,9 +110,9 @@ extension DataSource: Section {
 
 /// How a record is written in a file.
 public enum RecordFormat: String, CaseIterable, Sendable {
-  case auto, llava, messages, sharegpt, pairs, webdataset
+  case auto, llava, messages, classification, sharegpt, pairs, webdataset
 
-  static let runnable: Set<RecordFormat> = [.auto, .llava, .messages]
+  static let runnable: Set<RecordFormat> = [.auto, .llava, .messages, .classification]
 }
 
 extension RecordFormat: RunFileChoice {}

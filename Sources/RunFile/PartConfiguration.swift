@@ -53,6 +53,7 @@ public struct PartConfiguration: Equatable, Sendable {
   public var alpha = 32.0
   public var dropout = 0.05
   public var targets = Targets.allLinear
+  public var loraPlusRatio: Double?
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
   public var quantize: Quantization
@@ -90,6 +91,9 @@ extension PartConfiguration: Section {
     Key(
       "targets", \.targets, "which layers get LoRA",
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
+    Key(
+      "lora_plus_ratio", \.loraPlusRatio, "LoRA+: rate of LoRA's second matrix by that of its first; null: 1",
+      otherNames: ["loraplus_lr_ratio"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
     Key("quantize", \.quantize, "how frozen matrices are kept: nf4, in 4 bits; default with qlora: nf4"),
@@ -104,7 +108,8 @@ extension PartConfiguration: Section {
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora], "targets": [.lora, .qlora],
-    "layers": [.full, .lora, .qlora], "freeze": [.full], "quantize": [.lora, .qlora, .adapter, .prefix, .prompt],
+    "lora_plus_ratio": [.lora, .qlora], "layers": [.full, .lora, .qlora], "freeze": [.full],
+    "quantize": [.lora, .qlora, .adapter, .prefix, .prompt],
   ]
 
   private func reads(_ key: String) -> Bool {
@@ -135,6 +140,13 @@ extension PartConfiguration: Section {
     try require(rank > 0, key + "rank", "is \(rank)", "give 1 or more")
     try require(alpha.isFinite && alpha > 0, key + "alpha", "is \(alpha)", "give a number above 0")
     try require(dropout >= 0 && dropout < 1, key + "dropout", "is \(dropout)", "give a number in [0, 1)")
+    if let loraPlusRatio {
+      try require(
+        loraPlusRatio.isFinite && loraPlusRatio > 0, key + "lora_plus_ratio", "is \(loraPlusRatio)",
+        "give a number above 0, as in 16")
+      try require(
+        train == .lora || train == .qlora, key + "lora_plus_ratio", "is for LoRA", "remove it, or set 'train: lora'")
+    }
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }

@@ -12,6 +12,8 @@ public struct TrainConfiguration: Equatable, Sendable {
   public var optimizer = OptimizerConfiguration()
   public var schedule = ScheduleConfiguration()
   public var clipNorm: Double? = 1
+  public var layerDecay: Double?
+  public var ema: AverageConfiguration?
   public var recompute = false
   public var deterministic = true
 
@@ -35,6 +37,10 @@ extension TrainConfiguration: Section {
     Key("optimizer", \.optimizer, "rule of the update", otherNames: ["optim"]),
     Key("schedule", \.schedule, "course of the learning rates", otherNames: ["lr_scheduler_type", "lr_scheduler"]),
     Key("clip_norm", \.clipNorm, "largest gradient norm; null: no clipping", otherNames: ["max_grad_norm"]),
+    Key(
+      "layer_decay", \.layerDecay, "each layer's rate by that of the layer above; null: one rate",
+      otherNames: ["layerwise_lr_decay", "layer_wise_lr_decay", "llrd"]),
+    Key("ema", \.ema, "keep a moving average of the trained weights; null: none", otherNames: ["use_ema"]),
     Key(
       "recompute", \.recompute, "compute activations twice to save memory", affectsTraining: false,
       otherNames: ["gradient_checkpointing"]),
@@ -64,9 +70,14 @@ extension TrainConfiguration: Section {
       try require(
         clipNorm.isFinite && clipNorm > 0, key + "clip_norm", "is \(clipNorm)", "give a number above 0, or null")
     }
+    if let layerDecay {
+      try require(
+        layerDecay > 0 && layerDecay <= 1, key + "layer_decay", "is \(layerDecay)", "give a number above 0, at most 1")
+    }
     try parts.validate(at: key + "parts.")
     try objective.validate(at: key + "objective.")
     try optimizer.validate(at: key + "optimizer.")
+    try ema?.validate(at: key + "ema.")
     try schedule.validate(at: key + "schedule.")
   }
 }
@@ -133,33 +144,6 @@ extension EmbeddingMSEConfiguration: Section {
 
   func validate(at key: String) throws {
     try require(weight.isFinite && weight >= 0, key + "weight", "is \(weight)", "give a number of 0 or more")
-  }
-}
-
-/// The rule that turns gradients into updates.
-public struct OptimizerConfiguration: Equatable, Sendable {
-  public enum Name: String, CaseIterable, Sendable { case adamw }
-
-  public var name = Name.adamw
-  public var betas = [0.9, 0.999]
-  public var epsilon = 1e-8
-
-  public init() {}
-}
-
-extension OptimizerConfiguration.Name: RunFileChoice {}
-
-extension OptimizerConfiguration: Section {
-  static let keys: [Key<Self>] = [
-    Key("name", \.name, "AdamW, with decoupled weight decay"),
-    Key("betas", \.betas, "decay of the running means of gradient and square"),
-    Key("epsilon", \.epsilon, "added to the root of the mean square", otherNames: ["adam_epsilon", "eps"]),
-  ]
-
-  func validate(at key: String) throws {
-    try require(betas.count == 2, key + "betas", "has \(betas.count) numbers", "give two, as in [0.9, 0.999]")
-    try require(betas.allSatisfy { $0 >= 0 && $0 < 1 }, key + "betas", "is \(betas)", "give two numbers in [0, 1)")
-    try require(epsilon.isFinite && epsilon > 0, key + "epsilon", "is \(epsilon)", "give a number above 0")
   }
 }
 

@@ -112,8 +112,20 @@ public protocol Backend: AnyObject, Sendable {
   // Optimiser
   /// Σ x², in a fixed order and double precision.
   func sumOfSquares(_ x: Tensor) -> Double
-  /// Updates weight and moments in place; see `AdamWStep`.
-  func adamW(weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, _ step: AdamWStep)
+  /// Updates a weight and the state in `update` in place.
+  func update(_ weight: Tensor, by gradient: Tensor, _ update: ParameterUpdate, _ step: UpdateStep)
+  /// x += share · (target − x), in place: a moving average.
+  func move(_ x: Tensor, towards target: Tensor, share: Float)
+}
+
+extension Backend {
+  /// Zeros of any type.
+  public func zeros(_ shape: [Int], _ dtype: DType) -> Tensor {
+    if dtype == .float32 { return zeros(shape) }
+    let y = empty(shape, dtype)
+    [UInt8](repeating: 0, count: y.byteCount).withUnsafeBytes { overwrite(y, with: $0) }
+    return y
+  }
 }
 
 /// Zeroes each element with probability `rate`, drawn for `key`, and scales the others by 1 / (1 − rate).
@@ -137,30 +149,5 @@ public struct NormGradients: Sendable {
   public init(input: Bool, weight: Bool) {
     self.input = input
     self.weight = weight
-  }
-}
-
-/// The constants of one AdamW update (Loshchilov & Hutter 2019, arXiv:1711.05101).
-public struct AdamWStep: Sendable {
-  /// 1 for the first update.
-  public var step: Int
-  public var rate: Double
-  public var weightDecay: Double
-  public var beta1: Double
-  public var beta2: Double
-  public var epsilon: Double
-  /// What the gradient is multiplied with first: clipping.
-  public var gradientScale: Float
-
-  public init(
-    step: Int, rate: Double, weightDecay: Double, beta1: Double, beta2: Double, epsilon: Double, gradientScale: Float
-  ) {
-    self.step = step
-    self.rate = rate
-    self.weightDecay = weightDecay
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
-    self.gradientScale = gradientScale
   }
 }

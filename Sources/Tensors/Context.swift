@@ -28,11 +28,12 @@ public final class Context {
 
   /// The value of a parameter, recorded as used.
   public subscript(parameter: Parameter) -> Tensor {
+    let operand = parameter.operand(backend)
     if parameter.isTrainable {
-      tape?.use(parameter)
+      tape?.use(parameter, as: operand)
       if usedWithoutTape?.contains(where: { $0 === parameter }) == false { usedWithoutTape?.append(parameter) }
     }
-    return parameter.value
+    return operand
   }
 
   /// Whether a gradient is wanted for `tensor`.
@@ -83,16 +84,17 @@ public final class Context {
     first.usedWithoutTape = []
     let output = body(input, first)
     let parameters = first.usedWithoutTape ?? []
-    for parameter in parameters { tape.use(parameter) }
-    record("recompute", inputs: [input] + parameters.map(\.value), output: output) { [backend, randomness] gradient in
+    let operands = parameters.map { $0.operand(backend) }
+    for (parameter, operand) in zip(parameters, operands) { tape.use(parameter, as: operand) }
+    record("recompute", inputs: [input] + operands, output: output) { [backend, randomness] gradient in
       let inner = Context(backend, tape: Tape(), randomness: randomness)
       inner.watch(input)
       let again = body(input, inner)
       var found: [UInt64: Tensor] = [:]
       let inputGradient = inner.backward(from: again, seed: gradient, watched: [input]) { parameter, gradient in
-        found[parameter.value.id] = gradient
+        found[parameter.operand(backend).id] = gradient
       }
-      return inputGradient + parameters.map { found[$0.value.id] }
+      return inputGradient + operands.map { found[$0.id] }
     }
     return output
   }

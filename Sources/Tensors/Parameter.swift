@@ -7,7 +7,13 @@ public final class Parameter {
   public var isTrainable = false
   /// Whether its value is to be kept as 4-bit codes; only of a linear layer's matrix, and only while it is frozen.
   public var isQuantised = false
+  /// The type that operations take it in; nil: as it is.
+  ///
+  /// Where it is another, `value` is the master that the optimiser changes and files hold, and operations see a rounded
+  /// copy (Micikevicius et al. 2018, arXiv:1710.03740).
+  public var operandType: DType? { didSet { rounded = nil } }
   private var held: Tensor?
+  private var rounded: Tensor?
 
   public init(name: String, shape: [Int]) {
     self.name = name
@@ -26,6 +32,22 @@ public final class Parameter {
     set {
       precondition(newValue.shape == shape, "parameter \(name): \(shape) is given \(newValue.shape)")
       held = newValue
+      rounded = nil
     }
   }
+
+  /// The type of what operations see.
+  public var typeInUse: DType { operandType ?? value.dtype }
+
+  /// What operations see: the value, or its rounded copy, made when it is first asked for.
+  public func operand(_ backend: any Backend) -> Tensor {
+    guard let operandType, operandType != value.dtype else { return value }
+    if let rounded { return rounded }
+    let copy = backend.cast(value, to: operandType)
+    rounded = copy
+    return copy
+  }
+
+  /// To be called when the memory of `value` was written to.
+  public func valueChanged() { rounded = nil }
 }

@@ -172,7 +172,10 @@ public final class ProfiledBackend: Backend {
     }
   }
   public func sumOfSquares(_ x: Tensor) -> Double { span("sumOfSquares", [x]) { base.sumOfSquares(x) } }
-  public func adamW(weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, _ step: AdamWStep) {
-    span("adamW", [weight]) { base.adamW(weight: weight, first: first, second: second, gradient: gradient, step) }
+  public func update(_ weight: Tensor, by gradient: Tensor, _ update: ParameterUpdate, _ step: UpdateStep) {
+    span("update", [weight]) { base.update(weight, by: gradient, update, step) }
+  }
+  public func move(_ x: Tensor, towards target: Tensor, share: Float) {
+    span("move", [x]) { base.move(x, towards: target, share: share) }
   }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A stream of random numbers that is a pure function of what it is for, so that the same numbers are drawn
 /// on any number of ranks and in any order.
 public struct RandomStream: Sendable {
@@ -22,6 +24,12 @@ public struct RandomStream: Sendable {
 
   /// Uniform in [0, 1).
   public func uniform(at index: Int) -> Double { Double(bits(at: index) >> 11) * 0x1p-53 }
+
+  /// A number of the standard normal distribution (Box & Muller 1958).
+  public func normal(at index: Int) -> Double {
+    let (first, second) = (uniform(at: 2 * index), uniform(at: 2 * index + 1))
+    return (-2 * log(1 - first)).squareRoot() * cos(2 * Double.pi * second)
+  }
 
   /// splitmix64 (Steele et al. 2014): a bijection that spreads every bit.
   private static func mix(_ value: UInt64) -> UInt64 {

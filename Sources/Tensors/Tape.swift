@@ -14,7 +14,7 @@ final class Tape {
 
   private var steps: [Step] = []
   private var tracked: Set<UInt64> = []
-  /// The trainable parameters that were used, by the id of their value, and the step that used each first.
+  /// The trainable parameters that were used, by the id of their operand, and the step that used each first.
   private var parameters: [UInt64: (parameter: Parameter, firstStep: Int)] = [:]
   private var parametersInOrder: [Parameter] = []
 
@@ -23,8 +23,9 @@ final class Tape {
   /// Wants a gradient for `tensor`, which this tape did not make.
   func watch(_ tensor: Tensor) { tracked.insert(tensor.id) }
 
-  func use(_ parameter: Parameter) {
-    let id = parameter.value.id
+  /// - Parameter operand: what the operations see of it.
+  func use(_ parameter: Parameter, as operand: Tensor) {
+    let id = operand.id
     guard parameters[id] == nil else { return }
     parameters[id] = (parameter, steps.count)
     parametersInOrder.append(parameter)
@@ -62,9 +63,10 @@ final class Tape {
         }
       }
       // Parameters first used at one step are complete together: in the order of their names.
-      let complete = (parametersByStep[steps.count] ?? []).compactMap { parameters[$0]?.parameter }
-      for parameter in complete.sorted(by: { $0.name < $1.name }) {
-        if let gradient = gradients.removeValue(forKey: parameter.value.id) { parameterGradient(parameter, gradient) }
+      let complete = (parametersByStep[steps.count] ?? []).compactMap { id in parameters[id].map { ($0.parameter, id) }
+      }
+      for (parameter, id) in complete.sorted(by: { $0.0.name < $1.0.name }) {
+        if let gradient = gradients.removeValue(forKey: id) { parameterGradient(parameter, gradient) }
       }
     }
     return watched.map { gradients[$0.id] }

@@ -4,12 +4,14 @@ import Ground
 enum PostProcessor: Sendable {
   /// A part of a template.
   enum Part: Sendable {
-    case text
-    case tokens([Int])
+    case text(type: Int)
+    /// Of a pair.
+    case secondText(type: Int)
+    case tokens([Int], type: Int)
   }
 
-  /// Puts tokens around the text's own; only when special tokens are asked for.
-  case template([Part])
+  /// Puts tokens around the text's own, or around those of a pair of texts; only when special tokens are asked for.
+  case template([Part], pair: [Part])
   /// Takes the spaces that tokens begin and end with out of their offsets.
   case trimOffsets(addPrefixSpace: Bool)
 
@@ -21,47 +23,68 @@ enum PostProcessor: Sendable {
     case "ByteLevel":
       let addPrefixSpace = try section.bool("add_prefix_space")
       return try section.bool("trim_offsets") ? [.trimOffsets(addPrefixSpace: addPrefixSpace)] : []
-    case "BertProcessing": return [try readPair(section)]
+    case "BertProcessing": return [try readAround(section, isRoBERTa: false)]
     case "RobertaProcessing":
       let addPrefixSpace = try section.bool("add_prefix_space")
       let trims = try section.bool("trim_offsets")
-      return (trims ? [.trimOffsets(addPrefixSpace: addPrefixSpace)] : []) + [try readPair(section)]
+      return (trims ? [.trimOffsets(addPrefixSpace: addPrefixSpace)] : []) + [try readAround(section, isRoBERTa: true)]
     case let type: throw section.unsupported("the post-processor '\(type)'")
     }
   }
 
   private static func readTemplate(_ section: Section) throws -> PostProcessor {
+    let single = try readParts("single", of: section)
+    if single.contains(where: { if case .secondText = $0 { true } else { false } }) {
+      throw Fault(.badConfiguration, "a template for one text names sequence 'B'", at: section.place, "use 'A'")
+    }
+    return .template(single, pair: section.json["pair"] == nil ? [] : try readParts("pair", of: section))
+  }
+
+  private static func readParts(_ key: String, of section: Section) throws -> [Part] {
     let specials = try section.section("special_tokens")
-    let parts = try section.sections("single").map { part -> Part in
+    return try section.sections(key).map { part -> Part in
       if part.json["Sequence"] != nil {
-        let name = try part.section("Sequence").string("id")
-        guard name == "A" else {
-          throw Fault(.badConfiguration, "a template for one text names sequence '\(name)'", at: part.place, "use 'A'")
+        let sequence = try part.section("Sequence")
+        let (name, type) = (try sequence.string("id"), try typeID(sequence))
+        switch name {
+        case "A": return .text(type: type)
+        case "B": return .secondText(type: type)
+        default:
+          throw Fault(.badConfiguration, "a template names sequence '\(name)'", at: part.place, "use 'A' or 'B'")
         }
-        return .text
       }
-      let name = try part.section("SpecialToken").string("id")
+      let special = try part.section("SpecialToken")
+      let name = try special.string("id")
       guard specials.json[name] != nil else {
         throw Fault(
           .badConfiguration, "the template names the token '\(name)', which 'special_tokens' lacks", at: part.place,
           "add it there")
       }
       let ids = try specials.section(name).array("ids")
-      return .tokens(try ids.map { try tokenID($0, at: specials.place) })
+      return .tokens(try ids.map { try tokenID($0, at: specials.place) }, type: try typeID(special))
     }
-    return .template(parts)
   }
 
-  /// `[CLS] text [SEP]`, the tokens given as `["[SEP]", 102]`.
-  private static func readPair(_ section: Section) throws -> PostProcessor {
-    func token(_ key: String) throws -> Part {
+  /// `[CLS] text [SEP]`, with a second text `[CLS] text [SEP] second [SEP]`, or, as RoBERTa has it, without types and with
+  /// two separators; the tokens are given as `["[SEP]", 102]`.
+  private static func readAround(_ section: Section, isRoBERTa: Bool) throws -> PostProcessor {
+    func token(_ key: String) throws -> Int {
       let pair = try section.array(key)
       guard pair.count == 2 else {
         throw Fault(.badConfiguration, "'\(key)' must be a token and its id", at: section.place, "correct the file")
       }
-      return .tokens([try tokenID(pair[1], at: section.place)])
+      return try tokenID(pair[1], at: section.place)
     }
-    return .template([try token("cls"), .text, try token("sep")])
+    let (start, end, second) = (try token("cls"), try token("sep"), isRoBERTa ? 0 : 1)
+    let single: [Part] = [.tokens([start], type: 0), .text(type: 0), .tokens([end], type: 0)]
+    return .template(
+      single,
+      pair: single + (isRoBERTa ? [.tokens([end], type: 0)] : [])
+        + [.secondText(type: second), .tokens([end], type: second)])
+  }
+
+  private static func typeID(_ section: Section) throws -> Int {
+    section.json["type_id"] == nil ? 0 : try section.count("type_id")
   }
 
   private static func tokenID(_ json: JSON, at place: String) throws -> Int {
@@ -73,10 +96,10 @@ enum PostProcessor: Sendable {
 
   /// The tokens that a template puts in front of the text.
   var leadingTokens: [Int] {
-    guard case .template(let parts) = self else { return [] }
+    guard case .template(let parts, _) = self else { return [] }
     var leading: [Int] = []
     for part in parts {
-      guard case .tokens(let ids) = part else { return leading }
+      guard case .tokens(let ids, _) = part else { return leading }
       leading += ids
     }
     return leading
@@ -88,18 +111,18 @@ enum PostProcessor: Sendable {
     addSpecialTokens: Bool
   ) {
     switch self {
-    case .template(let parts):
+    case .template(let parts, _):
       var processed = Tokenizer.Encoding(ids: [], offsets: [])
       processed.ids.reserveCapacity(encoding.ids.count + 8)
       processed.offsets.reserveCapacity(encoding.ids.count + 8)
       var processedBlanks: [Blanks] = []
       for part in parts {
         switch part {
-        case .text:
+        case .text, .secondText:
           processed.ids += encoding.ids
           processed.offsets += encoding.offsets
           processedBlanks += blanks
-        case .tokens(let ids) where addSpecialTokens:
+        case .tokens(let ids, _) where addSpecialTokens:
           processed.ids += ids
           processed.offsets += repeatElement(0..<0, count: ids.count)
           if !blanks.isEmpty { processedBlanks += repeatElement(Blanks(), count: ids.count) }

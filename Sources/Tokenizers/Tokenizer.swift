@@ -5,7 +5,7 @@ import Synchronization
 /// A tokenizer as Hugging Face's `tokenizer.json` describes it: text to token ids and back.
 ///
 /// Text goes through these stages: added tokens are cut out, the rest is normalised, cut into words, and
-/// each word is merged from characters to tokens; at last the post-processor puts special tokens around all.
+/// each word is made into tokens; at last the post-processor puts special tokens around all.
 /// Any number of threads may use one tokenizer.
 public final class Tokenizer: Sendable {
   /// The tokens of a text.
@@ -17,11 +17,11 @@ public final class Tokenizer: Sendable {
   }
 
   let decoder: Decoder
-  let model: BytePairEncoding
+  let model: TokenModel
   private let added: AddedTokens
   private let normalizers: [Normalizer]
   private let preTokenizers: [PreTokenizer]
-  private let postProcessors: [PostProcessor]
+  let postProcessors: [PostProcessor]
   /// Whether words go to the model as plain bytes instead of in the byte alphabet: the same tokens, sooner.
   private let givesPlainBytes: Bool
   private let trimsOffsets: Bool
@@ -30,26 +30,33 @@ public final class Tokenizer: Sendable {
 
   /// Reads a `tokenizer.json`.
   ///
-  /// Supported is the BPE model with everything that goes with it. `truncation` and `padding` are left aside.
+  /// Supported are the BPE and WordPiece models with everything that goes with them. `truncation` and `padding` are left
+  /// aside.
   /// - Throws: `Fault(.badConfiguration)` that names what is not supported, `.badData` for a damaged
   ///   vocabulary, `.missingInput` when there is no such file.
-  public init(contentsOf path: String) throws {
+  public convenience init(contentsOf path: String) throws {
     let source = try TokenizerFile(contentsOf: path)
     let file = try Section(source.rest, at: path)
     if let version = try file.string("version", default: nil), version != "1.0" {
       throw file.unsupported("version '\(version)' of tokenizer.json")
     }
+    let model = try TokenModel(Section(file.json["model"] ?? .null, at: "\(path): model"), of: source)
+    try self.init(file, model: model)
+  }
+
+  /// - Parameter file: everything but the model, as `tokenizer.json` has it.
+  init(_ file: Section, model: TokenModel) throws {
+    self.model = model
     func steps<Step>(_ key: String, _ read: (Section) throws -> [Step]) throws -> [Step] {
       guard let json = file.json[key], !json.isNull else { return [] }
-      return try read(Section(json, at: "\(path): \(key)"))
+      return try read(Section(json, at: "\(file.place): \(key)"))
     }
-    model = try BytePairEncoding(Section(file.json["model"] ?? .null, at: "\(path): model"), of: source)
     normalizers = try steps("normalizer", Normalizer.read)
     var preTokenizers = try steps("pre_tokenizer", PreTokenizer.read)
     postProcessors = try steps("post_processor", PostProcessor.read)
     decoder = try Decoder(steps("decoder") { [$0] }.first)
 
-    if case .byteLevel(let addPrefixSpace, let splitting, _)? = preTokenizers.last, model.byteSymbols != nil {
+    if case .byteLevel(let addPrefixSpace, let splitting, _)? = preTokenizers.last, model.takesPlainBytes {
       preTokenizers.removeLast()
       preTokenizers.append(.byteLevel(addPrefixSpace: addPrefixSpace, splitting: splitting, writes: false))
       givesPlainBytes = true

@@ -9,6 +9,9 @@ extension RunConfiguration {
   /// How each part is trained, stage by stage.
   public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
 
+  /// The data of the last stage, on which the result is evaluated.
+  public var evaluatedData: DataConfiguration { runStages[runStages.count - 1].data }
+
   /// The parts whose matrices are kept as 4-bit codes: those that any stage wants so, since weights are loaded once.
   public var quantised: Set<ModelPart> {
     Set(ModelPart.allCases.filter { part in runStages.contains { $0.train.parts[part.row].quantize == .nf4 } })
@@ -31,13 +34,18 @@ extension StageConfiguration {
       train.schedule.warmupSteps ?? Int((train.schedule.warmupRatio * Double(steps)).rounded(.up))
     let rows = ModelPart.allCases.map { part -> (ModelPart, TrainingPlan.Part) in
       let row = train.parts[part.row]
-      return (part, TrainingPlan.Part(learningRate: row.learningRate, weightDecay: row.weightDecay))
+      return (
+        part,
+        TrainingPlan.Part(
+          learningRate: row.learningRate, weightDecay: row.weightDecay,
+          loraPlusRatio: row.train == .lora || row.train == .qlora ? row.loraPlusRatio : nil)
+      )
     }
     var plan = TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
-      optimizer: AdamW.Settings(
-        beta1: train.optimizer.betas[0], beta2: train.optimizer.betas[1], epsilon: train.optimizer.epsilon),
+      optimizer: makeRule(train.optimizer), layerDecay: train.layerDecay,
+      average: train.ema.map { MovingAverage.Settings(decay: $0.decay, warmsUp: $0.warmup) },
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))

@@ -2,17 +2,24 @@ import Checkpoints
 import Foundation
 import Ground
 import Parallel
+import RunFile
 import Tensors
 
 /// What a checkpoint holds of a trainer, and how it gets there and back.
 extension Trainer {
-  private static let prefixes = (weight: "model.", first: "optimizer.first.", second: "optimizer.second.")
-
-  /// The tensors of the state, in an order that follows from the model alone.
+  /// The tensors of the state, in an order that follows from the model and the rule alone: the weights, one kind of the
+  /// optimiser's state after the other, the averages.
   private var state: [(name: String, value: Tensor)] {
-    adapted.tuned.reversed().map { (Trainer.prefixes.weight + $0.name, $0.value) }
-      + optimizer.states.map { (Trainer.prefixes.first + $0.parameter.name, $0.first) }
-      + optimizer.states.map { (Trainer.prefixes.second + $0.parameter.name, $0.second) }
+    var kinds: [String] = []
+    for name in optimizer.states.flatMap({ $0.tensors.map(\.name) }) where !kinds.contains(name) { kinds.append(name) }
+    var all = adapted.tuned.reversed().map { (SavedWeights.trained.prefix + $0.name, $0.value) }
+    for kind in kinds {
+      for state in optimizer.states {
+        all += state.tensors.filter { $0.name == kind }.map { ("optimizer.\(kind).\(state.parameter.name)", $0.value) }
+      }
+    }
+    for kept in average?.averages ?? [] { all.append((SavedWeights.average.prefix + kept.parameter.name, kept.value)) }
+    return all
   }
 
   /// Writes a checkpoint of the present state; every rank writes its share of the shards.
@@ -63,6 +70,7 @@ extension Trainer {
     var members = extras.object ?? [:]
     members["updates"] = .object(
       .init(uniqueKeysWithValues: optimizer.states.map { ($0.parameter.name, .integer($0.updates)) }))
+    members["optimizer"] = .string(optimizer.rule.name.rawValue)
     members["random"] = ["kind": "counter", "seed": .integer(Int(plan.seed)), "step": .integer(step)]
     return .object(members)
   }
@@ -72,9 +80,10 @@ extension Trainer {
   public func restore(_ checkpoint: Checkpoint, _ backend: any Backend) throws {
     // At the end of the stage before this one, the optimiser's state is of no use any more.
     let isFresh = checkpoint.header.step == plan.stepsBefore
-    func counts(_ name: String) -> Bool { !isFresh || name.hasPrefix(Trainer.prefixes.weight) }
+    func counts(_ name: String) -> Bool { !isFresh || name.hasPrefix(SavedWeights.trained.prefix) }
     let state = Dictionary(uniqueKeysWithValues: state.filter { counts($0.name) })
     let saved = Set(checkpoint.tensors.map(\.description.name).filter(counts))
+    if !isFresh { try requireLike(checkpoint, saved) }
     if let other = Set(state.keys).symmetricDifference(saved).sorted().first {
       throw Fault(
         .badConfiguration, "the checkpoint and the run file train different parameters, such as '\(other)'",
@@ -93,8 +102,12 @@ extension Trainer {
       guard let tensor = state[name] else { return }
       backend.overwrite(tensor, with: bytes)
     }
+    for parameter in adapted.tuned { parameter.valueChanged() }
     step = checkpoint.header.step
-    guard !isFresh else { return }
+    guard !isFresh else {
+      average?.restart()
+      return
+    }
     let updates = checkpoint.header.extras["updates"]
     for state in optimizer.states {
       guard let count = updates?[state.parameter.name]?.integer, count >= 0 else {
@@ -103,6 +116,26 @@ extension Trainer {
           at: checkpoint.folder, "resume from another checkpoint")
       }
       state.updates = count
+    }
+  }
+
+  /// Refuses the checkpoint of another rule, or one without the averages that this run keeps, in words of the run file.
+  private func requireLike(_ checkpoint: Checkpoint, _ saved: Set<String>) throws {
+    let remedy = "resume with the run file that it was made with, or use --resume never"
+    // Before there were other rules, checkpoints did not say theirs.
+    let rule = checkpoint.header.extras["optimizer"]?.string ?? OptimizerConfiguration.Name.adamw.rawValue
+    if rule != optimizer.rule.name.rawValue {
+      throw Fault(
+        .badConfiguration,
+        "the checkpoint is of the optimizer '\(rule)', the run file asks for '\(optimizer.rule.name.rawValue)'",
+        at: checkpoint.folder, remedy)
+    }
+    if saved.contains(where: { $0.hasPrefix(SavedWeights.average.prefix) }) != (average != nil) {
+      let problem =
+        average == nil
+        ? "has averages of the weights, which the run file does not keep"
+        : "has no averages of the weights, which the run file keeps (train.ema)"
+      throw Fault(.badConfiguration, "the checkpoint \(problem)", at: checkpoint.folder, remedy)
     }
   }
 }

@@ -18,7 +18,8 @@ public final class Trainer {
   /// Updates done so far, counted from the start of the run.
   public internal(set) var step: Int
 
-  let optimizer: AdamW
+  let optimizer: Optimizer
+  let average: MovingAverage?
   private let backend: any Backend
   private let communicator: any Communicator
   private let reducer: GradientReducer
@@ -48,7 +49,11 @@ public final class Trainer {
     indices = Dictionary(
       uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($0.element), $0.offset) })
     trainedParts = Set(parameters.map { MultimodalModel.part(of: $0.name) })
-    optimizer = AdamW(parameters, plan.optimizer, backend)
+    let factors = RateFactors(
+      adapted.model.parameters, layerDecay: plan.layerDecay,
+      loraPlusRatios: plan.parts.compactMapValues(\.loraPlusRatio))
+    optimizer = Optimizer(parameters, plan.optimizer, rateFactor: factors.callAsFunction, backend)
+    average = plan.average.map { MovingAverage(adapted.trainable, $0, backend) }
     reducer = GradientReducer(
       layout: BucketLayout(parameterSizes: parameters.map(\.count)), communicator: communicator,
       deterministic: plan.isDeterministic, profile: profile)
@@ -162,6 +167,7 @@ public final class Trainer {
     optimizer.update(
       gradients: gradients, gradientScale: Float(normaliser * clip), rate: rate,
       decay: { [plan] in plan.parts[$0]?.weightDecay ?? 0 })
+    average?.update(step: step - plan.stepsBefore)
     let mean = supervised > 0 ? loss / Double(supervised) : 0
     return StepReport(
       step: step, stage: plan.stage, loss: mean * plan.objective.weight, losses: [plan.objective.name: mean],

@@ -6,10 +6,13 @@ public struct TrainingPlan {
   public struct Part: Equatable, Sendable {
     public var learningRate: Double
     public var weightDecay: Double
+    /// What the rate of LoRA's matrices B is multiplied with; nil: nothing.
+    public var loraPlusRatio: Double?
 
-    public init(learningRate: Double, weightDecay: Double) {
+    public init(learningRate: Double, weightDecay: Double, loraPlusRatio: Double? = nil) {
       self.learningRate = learningRate
       self.weightDecay = weightDecay
+      self.loraPlusRatio = loraPlusRatio
     }
   }
 
@@ -23,7 +26,11 @@ public struct TrainingPlan {
   public var microBatch: Int
   public var seed: UInt64
   public var parts: [ModelPart: Part]
-  public var optimizer: AdamW.Settings
+  public var optimizer: any OptimizerRule
+  /// Each layer's rate by that of the layer above; nil: a part has one rate.
+  public var layerDecay: Double?
+  /// nil: no average of the weights is kept.
+  public var average: MovingAverage.Settings?
   public var schedule: Schedule
   public var clipNorm: Double?
   public var recomputes: Bool
@@ -32,8 +39,9 @@ public struct TrainingPlan {
 
   public init(
     steps: Int, globalBatch: Int, microBatch: Int, seed: UInt64, parts: [ModelPart: Part],
-    optimizer: AdamW.Settings = AdamW.Settings(), schedule: Schedule, clipNorm: Double?, recomputes: Bool = false,
-    isDeterministic: Bool = true, objective: any Objective = CrossEntropy()
+    optimizer: any OptimizerRule = AdamW(), layerDecay: Double? = nil, average: MovingAverage.Settings? = nil,
+    schedule: Schedule, clipNorm: Double?, recomputes: Bool = false, isDeterministic: Bool = true,
+    objective: any Objective = CrossEntropy()
   ) {
     self.steps = steps
     self.globalBatch = globalBatch
@@ -41,6 +49,8 @@ public struct TrainingPlan {
     self.seed = seed
     self.parts = parts
     self.optimizer = optimizer
+    self.layerDecay = layerDecay
+    self.average = average
     self.schedule = schedule
     self.clipNorm = clipNorm
     self.recomputes = recomputes

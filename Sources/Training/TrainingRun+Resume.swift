@@ -7,7 +7,7 @@ import RunFile
 extension TrainingRun {
   func save() throws {
     try trainer.save(
-      in: checkpoints, configurationHash: configuration.hash, extras: ["run_file": .string(configuration.yaml)],
+      in: checkpoints, configurationHash: configuration.hash, extras: labels.checkpointExtras(configuration.yaml),
       communicator, backend)
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
@@ -38,7 +38,8 @@ extension TrainingRun {
       if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
         noteDifferences(checkpoint)
       }
-      begin(stage: stage(of: checkpoint))
+      try labels.requireSame(as: checkpoint)
+      try begin(stage: stage(of: checkpoint))
       try trainer.restore(checkpoint, backend)
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }

@@ -32,6 +32,8 @@ public final class TrainingRun {
   public let backend: any Backend
   let communicator: any Communicator
   let audience: any Audience
+  /// The labels of the texts; nil for conversations.
+  public let labels: LabelSet?
   let profile: Profile?
   let stages: [Stage]
   private(set) var present: Present
@@ -43,14 +45,15 @@ public final class TrainingRun {
   /// The stage that is under way, and what works in it.
   struct Present {
     let stage: Int
-    let inputs: ModelInputs
+    let inputs: ModelInputs?
     let features: FeatureCache?
+    let samples: any SampleSource
     let trainer: Trainer
   }
 
   var trainer: Trainer { present.trainer }
-  /// How records become samples in the present stage.
-  public var inputs: ModelInputs { present.inputs }
+  /// What makes samples of conversations in the present stage; nil where texts with labels are trained on.
+  public var inputs: ModelInputs? { present.inputs }
   /// What keeps the features of pictures, where they are kept.
   public var features: FeatureCache? { present.features }
 
@@ -81,9 +84,10 @@ public final class TrainingRun {
       return communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
     }
 
-    let folder = try ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
-    stages = try Stage.all(of: configuration, folder, adapted.model)
+    let data = try RunData.ofStages(of: configuration, communicator)
+    labels = data[0].labels
+    adapted = try AdaptedModel(data[0].folder, stages: configuration.methods, quantised: configuration.quantised)
+    stages = try Stage.all(of: configuration, data, adapted.model)
     for (index, stage) in stages.enumerated() {
       adapted.begin(stage: index)
       guard adapted.trainable.isEmpty else { continue }
@@ -92,17 +96,20 @@ public final class TrainingRun {
         "train a part that the model has")
     }
     adapted.begin(stage: 0)
-    for stage in stages { try TrainingRun.check(stage.records, stage.inputs.processor, communicator, threads: threads) }
+    var notes: [String] = []
+    for stage in stages { notes += try TrainingRun.check(stage.samples(stage.inputs), communicator, threads: threads) }
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: stages[0].plan.seed, precision: configuration.precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
-    present = TrainingRun.begin(
+    present = try TrainingRun.begin(
       0, of: stages, adapted, configuration, features: nil, communicator, backend, audience, profile)
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")
       }
+      if let labels { audience.note(labels.summary) }
+      for line in notes + adapted.loadReport.notes(configuration.model) { audience.note(line) }
     }
   }
 
@@ -111,26 +118,29 @@ public final class TrainingRun {
     _ index: Int, of stages: [Stage], _ adapted: AdaptedModel, _ configuration: RunConfiguration,
     features known: FeatureCache?, _ communicator: any Communicator, _ backend: any Backend, _ audience: any Audience,
     _ profile: Profile?
-  ) -> Present {
+  ) throws -> Present {
     adapted.begin(stage: index)
-    var inputs = stages[index].inputs
+    let stage = stages[index]
+    var inputs = stage.inputs
     let features =
       known
-      ?? configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
-        if communicator.rank == 0 { audience.note(line) }
+      ?? inputs.flatMap { inputs in
+        configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+          if communicator.rank == 0 { audience.note(line) }
+        }
       }
-    inputs.processor.features = features?.store
+    inputs?.processor.features = features?.store
     return Present(
-      stage: index, inputs: inputs, features: features,
-      trainer: Trainer(adapted, stages[index].plan, features: features, communicator, backend, profile: profile))
+      stage: index, inputs: inputs, features: features, samples: try stage.samples(inputs),
+      trainer: Trainer(adapted, stage.plan, features: features, communicator, backend, profile: profile))
   }
 
-  func begin(stage index: Int) {
+  func begin(stage index: Int) throws {
     guard index != present.stage else { return }
     // Features of pictures stay what they are where no stage trains the vision encoder.
     let changes = adapted.tuned.contains { MultimodalModel.part(of: $0.name) == .vision }
     if changes { present.features?.store.finish() }
-    present = TrainingRun.begin(
+    present = try TrainingRun.begin(
       index, of: stages, adapted, configuration, features: changes ? nil : present.features, communicator, backend,
       audience, profile)
   }
@@ -146,16 +156,18 @@ public final class TrainingRun {
     }
     for line in adapted.partsTable(learningRates: stage.plan.parts.mapValues(\.learningRate)) { audience.note(line) }
     audience.note(adapted.parameterLine)
+    audience.note(trainer.optimizer.summary)
     warnAboutRanks(stage.plan)
   }
 
   /// Every record's structure and tokens are looked at before step 1, each rank taking a share.
+  /// - Returns: what is to be said of them.
   private static func check(
-    _ records: RecordSet, _ processor: Processor, _ communicator: any Communicator, threads: Int
-  ) throws {
+    _ samples: any SampleSource, _ communicator: any Communicator, threads: Int
+  ) throws -> [String] {
     try communicator.agreeOnSuccess {
-      let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
-      let faults = records.faults(in: mine, threads: threads, alsoCheck: processor.check)
+      let mine = share(of: samples.count, rank: communicator.rank, of: communicator.count)
+      let faults = samples.faults(in: mine, most: 1, threads: threads)
       // The first fault in file order is told by all ranks alike, whoever found it.
       let own = faults.first.map { "\($0.index) \($0.fault.json)" } ?? ""
       for line in try communicator.allGather(Array(own.utf8)) where !line.isEmpty {
@@ -164,6 +176,7 @@ public final class TrainingRun {
         throw try Fault(JSON(parsing: String(text[start...]), at: "a rank's fault"))
       }
     }
+    return try samples.notes { Int(try communicator.allReduceSum([Double($0)])[0]) }
   }
 
   private func warnAboutRanks(_ plan: TrainingPlan) {
@@ -202,7 +215,7 @@ public final class TrainingRun {
     var isStopping = false
     while !isStopping, trainer.step < last {
       if trainer.step == trainer.plan.lastStep {
-        begin(stage: present.stage + 1)
+        try begin(stage: present.stage + 1)
         announce()
       }
       isStopping = try runStage(of: last, stop, log, events, trace)
@@ -252,7 +265,7 @@ public final class TrainingRun {
   /// - Parameter steps: counted from the start of the present stage.
   func makeLoader(steps: Range<Int>) -> Loader {
     stages[present.stage].makeLoader(
-      steps: steps, rank: communicator.rank, of: communicator.count, processor: inputs.processor)
+      steps: steps, rank: communicator.rank, of: communicator.count, samples: present.samples)
   }
 
   private func warnAboutFeatures() {

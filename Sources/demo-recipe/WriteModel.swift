@@ -16,7 +16,7 @@ func writeModel(to folder: String, template: String, as dtype: DType, _ values: 
   }
   let model = try ModelFolder(folder).makeModel()
   let names = model.weightNames
-  let shared: (Parameter) -> Bool = { $0.name == "lm_head.weight" && model.language.head.base.isTied }
+  let shared: (Parameter) -> Bool = { $0.name == "lm_head.weight" && model.language.head?.base.isTied == true }
   let tensors = try model.parameters.filter { !shared($0) }.map { parameter in
     let description = TensorDescription(name: names.hub(parameter.name), dtype: dtype, shape: parameter.shape)
     return (description, bytes(of: try values(parameter), as: dtype))

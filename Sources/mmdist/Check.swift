@@ -7,6 +7,7 @@ import Ground
 import Models
 import Parallel
 import RunFile
+import Training
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,21 +22,12 @@ struct Check: ParsableCommand {
   func run() throws {
     let configuration = try runFile.require()
     let folder = try ModelFolder(configuration.model)
-    let model = try folder.makeModel()
     var (count, faults): (Int, [RecordFault]) = (0, [])
     var seen: [DataConfiguration] = []
     for data in configuration.runStages.map(\.data) where !seen.contains(data) {
       seen.append(data)
-      let inputs = try ModelInputs(folder, model, maxLength: data.maxLength)
-      let records = try RecordSet(
-        (data.train + data.validation).map {
-          try RecordSource(path: $0.path, images: $0.images, format: $0.format.rawValue)
-        })
-      for index in 0..<max(0, min(show - count, records.count)) { try printLine(shown(records.record(index), inputs)) }
-      let processor = inputs.processor
-      faults += records.faults(
-        in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
-      count += records.count
+      let found = try look(data, folder, show: max(0, show - count))
+      (count, faults) = (count + found.records, faults + found.faults)
     }
     for fault in faults { printLine("error: \(fault.fault)") }
     printLine("\(count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
@@ -52,6 +44,37 @@ struct Check: ParsableCommand {
       try writeDurably(JSON.object(["records": .integer(count), "faults": .array(list)]).indented, to: report)
     }
     if !faults.isEmpty { throw ExitCode(Fault.Kind.badData.rawValue) }
+  }
+
+  /// Shows the first records of a stage and looks at all of them.
+  private func look(
+    _ data: DataConfiguration, _ folder: ModelFolder, show: Int
+  ) throws -> (records: Int, faults: [RecordFault]) {
+    let all = try OpenData(data.train + data.validation, at: "data")
+    let maxLength = data.maxLength
+    switch all {
+    case .conversations(let records):
+      let inputs = try ModelInputs(folder, folder.makeModel(), maxLength: maxLength)
+      for index in 0..<min(show, records.count) { try printLine(shown(records.record(index), inputs)) }
+      let processor = inputs.processor
+      let faults = records.faults(
+        in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
+      return (records.count, faults)
+    case .labelled(let records):
+      let training = try RunData(data, folder, SingleProcess())
+      let model = try training.folder.makeModel()
+      let samples = try RunData(all, training.folder, labels: training.labels).samples(model, nil, maxLength: maxLength)
+      for index in 0..<min(show, records.count) {
+        let record = try records.record(index)
+        let pair = record.pair.map { " ⏐ " + $0 } ?? ""
+        printLine(
+          "── \(record.place): \(try samples.sample(index).ids.count) tokens, label \(record.label)\n\(record.text)\(pair)"
+        )
+      }
+      let faults = samples.faults(in: 0..<records.count, most: .max, threads: ThreadCount.boundCores)
+      for note in try samples.notes({ $0 }) { printLine(note) }
+      return (records.count, faults)
+    }
   }
 
   /// A sample's text: trained green, image tokens as one blue count, the rest grey.

@@ -17,11 +17,13 @@ struct Evaluate: ParallelCommand {
     commandName: "eval", abstract: "Evaluates a model, a checkpoint or an adapter on records.",
     discussion: """
       Without --checkpoint and --adapter it is the base model, with the run file's adapter if it has one. The report holds
-      one entry a record, in file order: {"metrics": {…}, "samples": [{"index", "nll", "tokens"}]}.
+      one entry a record, in file order: {"metrics": {…}, "samples": [{"index", "nll", "tokens"}]}; of texts with labels
+      {"metrics": {loss, accuracy, macro_f1}, "labels": […], "samples": [{"index", "loss", "logits", "label", "prediction"}]}.
       """)
 
   @OptionGroup var runFile: RunFileOptions
   @Option(help: ArgumentHelp("A checkpoint of this run file.", valueName: "DIR")) var checkpoint: String?
+  @Flag(help: "The averages of the checkpoint's weights (train.ema) instead of the weights.") var ema = false
   @Option(help: ArgumentHelp("A PEFT adapter.", valueName: "DIR")) var adapter: String?
   @Option(help: ArgumentHelp("Records instead of the run file's validation data.", valueName: "FILE")) var data: String?
   @Option(help: ArgumentHelp("Folder of that file's images; default: the file's own.", valueName: "DIR")) var images:
@@ -34,6 +36,7 @@ struct Evaluate: ParallelCommand {
       throw ValidationError("metric '\(metric)' is not known; use loss")
     }
     if checkpoint != nil && adapter != nil { throw ValidationError("give --checkpoint or --adapter, not both") }
+    if ema && checkpoint == nil { throw ValidationError("--ema is of a checkpoint: give --checkpoint") }
   }
 
   func run() throws {
@@ -46,33 +49,73 @@ struct Evaluate: ParallelCommand {
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
+      let data = try evaluated(configuration, communicator)
       let adapted = try LoadedModel(
-        configuration, checkpoint: checkpoint, adapter: adapter, converted: weights.callAsFunction, backend
+        configuration, data.folder, checkpoint: checkpoint, ema ? .average : .trained, adapter: adapter,
+        converted: weights.callAsFunction, backend
       ).adapted
-      let own = configuration.runStages[configuration.runStages.count - 1].data
-      var inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: own.maxLength)
-      let sources: [RecordSource]
-      if let data {
-        sources = [try RecordSource(path: data, images: images ?? (data as NSString).deletingLastPathComponent)]
-      } else if own.validation.isEmpty {
-        throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
-      } else {
-        sources = try own.validation.map {
-          try RecordSource(path: $0.path, images: images ?? $0.images, format: $0.format.rawValue)
-        }
+      let maxLength = configuration.evaluatedData.maxLength
+      var inputs = try data.inputs(adapted.model, maxLength: maxLength)
+      let features = inputs.flatMap {
+        configuration.featureCache(for: adapted.model, $0.processor, backend) { say(communicator, $0) }
       }
-      let features = configuration.featureCache(for: adapted.model, inputs.processor, backend) { say(communicator, $0) }
-      inputs.processor.features = features?.store
-      let evaluation = try LossEvaluation(
-        of: adapted.model, records: RecordSet(sources), processor: inputs.processor, features: features, communicator,
-        backend)
-      features?.store.finish()
-      if let warning = features?.takeWarning() { say(communicator, warning) }
-      if communicator.rank == 0 { try writeDurably(evaluation.json.indented, to: output) }
-      say(
-        communicator, "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
+      inputs?.processor.features = features?.store
+      let report: JSON
+      switch try data.samples(adapted.model, inputs, maxLength: maxLength) {
+      case let texts as LabelledSamples:
+        if checkpoint == nil, adapter ?? configuration.adapter == nil {
+          for note in adapted.loadReport.notes(configuration.model) { say(communicator, note) }
+        }
+        let evaluation = try LabelEvaluation(of: adapted.model, texts, communicator, backend)
+        let figures = evaluation.metrics.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        say(communicator, "\(figures) over \(evaluation.samples.count) texts")
+        report = evaluation.json
+      case let conversations:
+        let evaluation = try LossEvaluation(
+          of: adapted.model, conversations, features: features, communicator, backend)
+        features?.store.finish()
+        if let warning = features?.takeWarning() { say(communicator, warning) }
+        say(
+          communicator,
+          "loss \(evaluation.loss) over \(evaluation.tokens) tokens of \(evaluation.samples.count) records")
+        report = evaluation.json
+      }
+      if communicator.rank == 0 { try writeDurably(report.indented, to: output) }
       return 0
     }
+  }
+
+  /// The records to evaluate on, and the model as they ask for it: the labels of texts are those of the checkpoint, or
+  /// follow from the model and the training data as in training.
+  private func evaluated(_ configuration: RunConfiguration, _ communicator: any Communicator) throws -> RunData {
+    let own = configuration.evaluatedData
+    var sources = own.validation
+    if let data {
+      // Its columns are called as those of the run file's own data.
+      var source = own.validation.first ?? own.train[0]
+      source.path = data
+      source.images = (data as NSString).deletingLastPathComponent
+      source.format = source.format == .classification ? .classification : .auto
+      sources = [source]
+    }
+    guard !sources.isEmpty else {
+      throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
+    }
+    if let images { for index in sources.indices { sources[index].images = images } }
+    let open = try OpenData(sources, at: data == nil ? "data.validation" : "--data")
+    let folder = try ModelFolder(configuration.model)
+    guard case .labelled = open else { return RunData(open, folder, labels: nil) }
+    let trained = try checkpoint.map { LabelSet(of: try Checkpoint(folder: $0)) } ?? nil
+    if let labels = trained {
+      return RunData(open, try folder.classifying(labels.names, labels.problem), labels: labels)
+    }
+    let training = try RunData(configuration.runStages[0].data, folder, communicator)
+    guard training.labels != nil else {
+      throw Fault(
+        .badConfiguration, "the training data are conversations, and these are texts with labels", at: sources[0].path,
+        "evaluate on data of the same kind")
+    }
+    return RunData(open, training.folder, labels: training.labels)
   }
 }
 
@@ -80,42 +123,45 @@ struct Evaluate: ParallelCommand {
 struct LoadedModel {
   let adapted: AdaptedModel
 
-  /// From a run file's model.
+  /// From a run file's model, as the data ask for it.
   init(
-    _ configuration: RunConfiguration, checkpoint: String?, adapter: String?,
+    _ configuration: RunConfiguration, _ folder: ModelFolder, checkpoint: String?, _ kind: SavedWeights = .trained,
+    adapter: String?,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
-        model: configuration.model, adapter: adapter ?? configuration.adapter, quantised: configuration.quantised,
-        precision: precision, converted: converted, backend)
+        folder, adapter: adapter ?? configuration.adapter, quantised: configuration.quantised,
+        seed: UInt64(configuration.train.seed), precision: precision, converted: converted, backend)
       return
     }
-    try self.init(checkpoint: checkpoint, configuration, precision: precision, converted: converted, backend)
+    try self.init(checkpoint: checkpoint, kind, configuration, precision: precision, converted: converted, backend)
   }
 
   /// From a model folder; what the adapter holds decides which layers are wrapped.
+  /// - Parameter seed: of a classifier that neither folder nor adapter has.
   init(
-    model: String, adapter: String?, quantised: Set<ModelPart> = [], precision: DType,
+    _ folder: ModelFolder, adapter: String?, quantised: Set<ModelPart> = [], seed: UInt64 = 0, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let folder = try ModelFolder(model)
     var methods: [ModelPart: any TuningMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
     adapted = try AdaptedModel(folder, methods: methods, quantised: quantised)
     try adapted.loadWeights(
-      adapter: adapter, seed: 0, precision: precision, converted: converted, backend: backend)
+      adapter: adapter, seed: seed, precision: precision, converted: converted, backend: backend)
   }
 
   /// The trained weights of a checkpoint over the model that its run file names.
   init(
-    checkpoint: String, _ configuration: RunConfiguration, precision: DType,
+    checkpoint: String, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    adapted = try AdaptedModel(
-      ModelFolder(configuration.model), stages: configuration.methods, quantised: configuration.quantised)
+    let saved = try Checkpoint(folder: checkpoint)
+    var folder = try ModelFolder(configuration.model)
+    if let labels = LabelSet(of: saved) { folder = try folder.classifying(labels.names, labels.problem) }
+    adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
-    try restoreWeights(of: adapted, from: Checkpoint(folder: checkpoint), backend)
+    try restoreWeights(of: adapted, from: saved, taking: kind, backend)
   }
 }

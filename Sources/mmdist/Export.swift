@@ -4,8 +4,10 @@ import Checkpoints
 import Evaluation
 import Foundation
 import Ground
+import Models
 import RunFile
 import Tensors
+import Training
 
 struct Export: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case peft, merged, llava, bitsandbytes }
@@ -25,6 +27,8 @@ struct Export: ParsableCommand {
   @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config:
     String?
 
+  @Flag(help: "The averages of the trained weights (train.ema) instead of the weights.") var ema = false
+
   func run() throws {
     guard !FileManager.default.fileExists(atPath: output) else {
       throw Fault(.cannotWrite, "the folder is there already", at: output, "choose another one")
@@ -40,7 +44,7 @@ struct Export: ParsableCommand {
     }
     let backend = try CPUBackend(threads: ThreadCount.boundCores)
     let adapted = try LoadedModel(
-      checkpoint: checkpoint, configuration, precision: .float32, backend
+      checkpoint: checkpoint, ema ? .average : .trained, configuration, precision: .float32, backend
     ).adapted
     let other: AdaptedModel
     switch format {
@@ -51,12 +55,12 @@ struct Export: ParsableCommand {
       }
       try adapted.saveAdapter(to: output, backend: backend)
       other = try LoadedModel(
-        model: configuration.model, adapter: output, quantised: configuration.quantised, precision: .float32, backend
+        adapted.folder, adapter: output, quantised: configuration.quantised, precision: .float32, backend
       ).adapted
     case .merged, .llava, .bitsandbytes:
       try adapted.exportMerged(
         to: output, layout: format == .llava ? .llava : .hub, quantises: format == .bitsandbytes, backend: backend)
-      other = try LoadedModel(model: output, adapter: nil, precision: .float32, backend).adapted
+      other = try LoadedModel(ModelFolder(output), adapter: nil, precision: .float32, backend).adapted
     }
     let distance = try logitDistance(adapted.model, other.model, backend)
     guard distance < 1e-4 else {

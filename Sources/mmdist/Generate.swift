@@ -4,6 +4,7 @@ import Datasets
 import Evaluation
 import Foundation
 import Ground
+import Models
 import Parallel
 import RunFile
 import Tensors
@@ -52,7 +53,7 @@ struct Generate: ParsableCommand {
       if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") }
     }
     let adapted = try LoadedModel(
-      model: model, adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32,
+      ModelFolder(model), adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32,
       converted: weights.callAsFunction, backend
     ).adapted
     let inputs = try ModelInputs(adapted.folder, adapted.model, maxLength: .max)

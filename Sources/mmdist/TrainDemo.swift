@@ -60,15 +60,16 @@ struct DemoRun {
     let generator = TextGenerator(
       training.adapted.model, endTokens: [], features: training.features, training.backend)
     let questions = examination.questions
+    guard let inputs = training.inputs else { preconditionFailure("the demo trains on conversations") }
     let mine = share(of: questions.count, rank: communicator.rank, of: communicator.count)
     let answers = try mine.map { index -> String in
       let asked = questions[index]
-      let prompt = try training.inputs.processor.prompt(
+      let prompt = try inputs.processor.prompt(
         [Turn(.user, Record.imageTag + asked.question.text)],
         images: ["\(DemoRun.folder)/images/\(asked.image)"])
       let logits = try generator.firstLogits(prompt)
       let options = try asked.question.family.options.map { option in
-        (option, logits[try training.inputs.tokenizer.encode(option, addSpecialTokens: false).ids[0]])
+        (option, logits[try inputs.tokenizer.encode(option, addSpecialTokens: false).ids[0]])
       }
       return options.max { $0.1 < $1.1 }?.0 ?? ""
     }

@@ -90,6 +90,31 @@ final class ExportTests: ProgramTestCase {
     assertClose(try evaluate(golden, ["--set", "model=merged"]), try evaluate(golden, ["--checkpoint", checkpoint]))
   }
 
+  func testAveragesInPlaceOfTheWeights() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    let options = sets("train.ema.decay=0.9", "train.optimizer={name: adamw8bit}")
+    try succeed(["train", "-c", "run.yaml"] + options)
+    let checkpoint = "run/checkpoints/step-00000012"
+    try succeed(["export", "--checkpoint", checkpoint, "--ema", "--format", "merged", "--output", "merged"])
+    let averages = try evaluate(golden, options + ["--checkpoint", checkpoint, "--ema"])
+    assertClose(try evaluate(golden, sets("model=merged", "adapter=null")), averages)
+    let weights = try evaluate(golden, options + ["--checkpoint", checkpoint])
+    XCTAssertGreaterThan(zip(weights, averages).map { abs($0 - $1) }.max() ?? 0, 1e-3)
+
+    try succeed(["train", "-c", "run.yaml"] + sets("output=plain", "train.steps=1"))
+    let plain = "plain/checkpoints/step-00000001"
+    try assertRefused(
+      ["export", "--checkpoint", plain, "--ema", "--format", "merged", "--output", "other"], .badConfiguration,
+      "the checkpoint has no averages of the weights")
+    try assertRefused(
+      ["train", "-c", "run.yaml"] + options + sets("output=plain", "train.steps=2"), .badConfiguration,
+      "the checkpoint is of the optimizer 'adamw', the run file asks for 'adamw8bit'")
+    try assertRefused(
+      ["train", "-c", "run.yaml"] + sets("output=new", "train.optimizer={name: sgd, epsilon: 1.0e-8}"),
+      .badConfiguration, "'train.optimizer.epsilon' means nothing to 'sgd'")
+  }
+
   func testOneRankWritesForAll() throws {
     let golden = try Golden("gpt2")
     try write("run.yaml", golden.runFile())

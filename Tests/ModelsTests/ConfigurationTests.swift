@@ -75,7 +75,7 @@ final class ConfigurationTests: XCTestCase {
     let other = try fault { try model(llama.with("model_type", "mixtral")) }
     XCTAssertEqual(other.kind, .badConfiguration)
     XCTAssertEqual(other.what, "'model_type': language model \"mixtral\" is not supported")
-    XCTAssertEqual(other.remedy, "use one of gpt2, llama, qwen2")
+    XCTAssertEqual(other.remedy, "use one of bert, gpt2, llama, qwen2")
     try refuses(llava, "text_config.model_type", "mistral", ["'model_type'", "\"mistral\""])
     try refuses(llava, "vision_config.model_type", "dinov2", ["'vision_config.model_type'", "dinov2"])
     XCTAssertTrue(try fault { try model(llama.without("model_type")) }.what.contains("'model_type' is missing"))

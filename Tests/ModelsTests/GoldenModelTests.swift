@@ -23,7 +23,7 @@ final class GoldenModelTests: XCTestCase {
     let context = Context(backend, recording: true, recomputesLayers: recomputes)
     let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, context)
     let rows = context.gatherRows(hidden, batch.targetRows)
-    let head = context[model.language.head.base.weight]
+    let head = context[try XCTUnwrap(model.language.head).base.weight]
     let (sum, nll) = context.crossEntropy(hidden: rows, head: head, targets: batch.targets)
 
     // Loss, record by record.
@@ -74,7 +74,7 @@ final class GoldenModelTests: XCTestCase {
       let batch = try GoldenBatch(golden, model, backend)
       let context = Context(backend)
       let hidden = model.hidden(batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, context)
-      let logits = context.linear(hidden, Projection(model.language.head.base.weight.value))
+      let logits = try context.linear(hidden, Projection(XCTUnwrap(model.language.head).base.weight.value))
       for (index, record) in golden.records.enumerated() {
         let rows = record.json.integers("logits_rows").map { Int32($0 + batch.starts[index]) }
         guard !rows.isEmpty else { continue }

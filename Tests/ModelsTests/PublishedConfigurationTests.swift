@@ -61,7 +61,7 @@ final class PublishedConfigurationTests: XCTestCase {
     XCTAssertEqual(count(model), 864_031_264)
     XCTAssertEqual(model.parameters.count, 715)
     XCTAssertEqual(model.eyes?.rowsPerImage, 729)
-    XCTAssertTrue(model.language.head.base.isTied)
+    XCTAssertEqual(model.language.head?.base.isTied, true)
   }
 
   func testQwen25() throws {

@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 import XCTest
 
@@ -55,6 +56,20 @@ final class GradientTests: XCTestCase {
     try check("linear with a bias and a residual", [[5, 7], [3, 7], [3], [5, 3]]) {
       $1.linear($0[0], Projection($0[1], bias: $0[2]), addingTo: $0[3])
     }
+  }
+
+  func testTanhAndLossesOfLabels() throws {
+    try check("tanh", [[5, 7]]) { $1.tanh($0[0]) }
+    let targets = (0..<15).map { Float($0 % 4) / 3 }
+    try check("label cross-entropy", [[5, 3]]) { $1.labelCrossEntropy($0[0], targets: [0, 2, 1, 1, 2]).sum }
+    try check("label binary cross-entropy", [[5, 3]]) { $1.labelBinaryCrossEntropy($0[0], targets: targets).sum }
+    try check("label squared error", [[5, 3]]) { $1.labelSquaredError($0[0], targets: targets).sum }
+    // A loss is as exact far out: softplus does not overflow, and log-softmax has no log of 0.
+    let context = Context(try CPUBackend(threads: 1))
+    let far = context.backend.tensor([500, -500, 0, 0], [2, 2])
+    XCTAssertEqual(context.labelCrossEntropy(far, targets: [1, 0]).losses[0], 1000, accuracy: 1e-9)
+    XCTAssertEqual(context.labelBinaryCrossEntropy(far, targets: [0, 1, 0, 1]).losses[0], 500, accuracy: 1e-9)
+    XCTAssertEqual(context.labelBinaryCrossEntropy(far, targets: [0, 1, 0, 1]).losses[1], log(2), accuracy: 1e-12)
   }
 
   func testLinearAcrossTiles() throws {

@@ -239,12 +239,10 @@ final class OpGoldenTests: XCTestCase {
     let weight = try figures.tensor("adamw.weight", backend)
     let (first, second) = (backend.zeros([37]), backend.zeros([37]))
     for step in 0..<5 {
-      backend.adamW(
-        weight: weight, first: first, second: second,
-        gradient: try figures.tensor("adamw.gradient.\(step)", backend),
-        AdamWStep(
-          step: step + 1, rate: 1e-2 / Double(step + 1), weightDecay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8,
-          gradientScale: 0.5))
+      backend.update(
+        weight, by: try figures.tensor("adamw.gradient.\(step)", backend),
+        .adamW(AdamConstants(beta1: 0.9, beta2: 0.95, epsilon: 1e-8), first: first, second: second),
+        UpdateStep(number: step + 1, rate: 1e-2 / Double(step + 1), weightDecay: 0.1, gradientScale: 0.5))
       let wanted = try figures.file.floats("adamw.after.\(step)")
       XCTAssertLessThan(relativeDistance(backend.read(weight), wanted), 1e-7, "after update \(step + 1)")
     }

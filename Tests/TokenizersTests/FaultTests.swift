@@ -7,7 +7,7 @@ import XCTest
 /// What is not supported, damaged or hostile is refused by name.
 final class FaultTests: XCTestCase {
   func testWhatIsNotSupportedIsNamed() throws {
-    for type in ["Unigram", "WordPiece", "WordLevel"] {
+    for type in ["Unigram", "WordLevel"] {
       expectFault(.badConfiguration, type, "not supported") {
         try Fixture.tokenizer(json: #"{"model": {"type": "\#(type)", "vocab": {}, "merges": []}}"#)
       }

@@ -4,6 +4,7 @@ import Foundation
 import Ground
 import Models
 import Parallel
+import RunFile
 import Tensors
 import TestSupport
 import Training
@@ -27,6 +28,11 @@ struct GoldenRun: Sendable {
   var recomputes = false
   var dropout = 0.0
   var shuffle = false
+  var optimizer: any OptimizerRule = AdamW()
+  var layerDecay: Double?
+  var average: MovingAverage.Settings?
+  /// Steps of the stages before.
+  var stepsBefore = 0
 
   /// - Parameter section: of `golden.json`, or `curve` for `curve.json`, or `nf4` for that of the quantised model.
   init(_ name: String, section: String) throws {
@@ -35,6 +41,28 @@ struct GoldenRun: Sendable {
     self.section = section
     let curve = (section == "nf4" ? Golden.fixtures + "/nf4" : golden.folder) + "/curve.json"
     figures = try ["curve", "nf4"].contains(section) ? JSON(contentsOf: curve) : golden.json[section] ?? .null
+  }
+
+  /// A run of `optimizers/training.json`: a model trained by one of the rules, whole or by LoRA.
+  init(rule run: String) throws {
+    let json = try JSON(contentsOf: Golden.fixtures + "/optimizers/training.json")
+    let own = json["runs"]?[run] ?? .null
+    golden = try Golden(own["model"]?.string ?? "llava-siglip-qwen2")
+    modelFolder = golden.modelFolder
+    section = own["parts"]?["language"]?["train"]?.string ?? ""
+    figures = own.with("setting", (json["setting"] ?? .null).with("parts", own["parts"] ?? .null))
+      .with("lora", golden.json["lora"]?["lora"] ?? .null)
+    let keys = own["optimizer"] ?? .null
+    optimizer = makeRule(
+      try RunConfiguration(parsing: "model: here\noutput: /there\ntrain: {optimizer: \(keys)}").train.optimizer)
+    layerDecay = own["layer_decay"]?.double
+    average = own["ema"]?["decay"]?.double.map { MovingAverage.Settings(decay: $0) }
+  }
+
+  /// The norm of what training did to each parameter, or to its average.
+  func changeNorms(ofAverage: Bool = false) -> [String: Double] {
+    let norms = figures[ofAverage ? "average_change_norms" : "change_norms"]?.object ?? [:]
+    return Dictionary(uniqueKeysWithValues: norms.compactMap { name, norm in norm.double.map { (name, $0) } })
   }
 
   private var setting: JSON { figures["setting"] ?? .null }
@@ -64,14 +92,18 @@ struct GoldenRun: Sendable {
     for part in ModelPart.allCases {
       guard let row = setting["parts"]?[part.rawValue] else { continue }
       parts[part] = TrainingPlan.Part(
-        learningRate: row["learning_rate"]?.double ?? 0, weightDecay: row["weight_decay"]?.double ?? 0)
+        learningRate: row["learning_rate"]?.double ?? 0, weightDecay: row["weight_decay"]?.double ?? 0,
+        loraPlusRatio: row["lora_plus_ratio"]?.double)
     }
     let all = setting["steps"]?.integer ?? 0
     let ratio = setting["warmup_ratio"]?.double ?? 0
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: all, globalBatch: globalBatch, microBatch: setting["micro_batch"]?.integer ?? 0, seed: 0, parts: parts,
+      optimizer: optimizer, layerDecay: layerDecay, average: average,
       schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
       clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
+    plan.stepsBefore = stepsBefore
+    return plan
   }
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.

@@ -1,5 +1,6 @@
 import Parallel
 import SafeTensors
+import TestSupport
 
 enum SingleRank {
   static var communicator: any Communicator { SingleProcess() }
@@ -18,4 +19,8 @@ struct AdapterReader {
     }
     self.values = values
   }
+}
+
+enum SafeTensorsReading {
+  static func file(_ path: String) throws -> [StoredTensor] { try SafeTensorsFile(path).stored() }
 }

@@ -37,7 +37,7 @@ public struct FullTuning: TuningMethod {
       if let layers = method.layers {
         try layers.check(against: own.compactMap { layerNumber(in: $0.name) }, at: row + ".layers")
       }
-      if part == .language, model.language.head.base.isTied, method.layers == nil,
+      if part == .language, model.language.head?.base.isTied == true, method.layers == nil,
         method.frozen.contains(.head) != method.frozen.contains(.embeddings)
       {
         throw Fault(

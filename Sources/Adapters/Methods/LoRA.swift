@@ -57,7 +57,7 @@ public final class LoRA: Tuning {
 
   public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer {
     guard MultimodalModel.part(of: scope.path) == part else { return layer }
-    guard matches(scope.path, scope.path == "lm_head") else {
+    guard matches(scope.path, MultimodalModel.isHead(scope.path)) else {
       untouched.append(scope.path)
       return layer
     }

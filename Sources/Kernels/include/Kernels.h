@@ -202,9 +202,68 @@ void mmd_transpose_bf16(const uint16_t *_Nonnull x, size_t stride, size_t rows, 
 void mmd_cross_entropy(float *_Nonnull logits, const int32_t *_Nonnull targets, float *_Nonnull nll, size_t rows,
                        size_t classes, bool gradients);
 
+/// What every rule of an update takes: which update of the parameter it is (1 is the first), the learning rate, the
+/// weight decay, and what the gradient is multiplied with first.
+struct mmd_update {
+  int64_t number;
+  double rate, decay;
+  float gradient_scale;
+};
+struct mmd_adam {
+  double beta1, beta2, epsilon;
+};
+
 /// One decoupled-weight-decay Adam update (Loshchilov & Hutter 2019), as torch.optim.AdamW orders it.
 void mmd_adamw(float *_Nonnull weight, float *_Nonnull first, float *_Nonnull second, const float *_Nonnull gradient,
-               size_t count, float gradient_scale, double rate, double decay, double beta1, double beta2,
-               double epsilon, int64_t step);
+               size_t count, struct mmd_update update, struct mmd_adam adam);
+
+enum {
+  /// Elements that share a scale.
+  mmd_block = 256,
+  /// Numbers of one sign by their upper sixteen bits: below 2⁻²³ in slot 0, then one slot each up to 1.
+  mmd_map_first = 104 << 7,
+  mmd_map_slots = (127 << 7) - mmd_map_first + 2,
+};
+/// A map of 256 values that rise; a number becomes the code whose value is nearest, the lower of two.
+///
+/// slots[slot] (of numbers ≥ 0, then of those below) is the lowest code of a slot, and, times 256, the lower sixteen bits
+/// (those of numbers below 0 inverted) above which the next code begins; 0xffff where none does.
+struct mmd_map {
+  const float *_Nonnull values;
+  const uint32_t *_Nonnull slots;
+};
+/// Numbers as codes, blocks of mmd_block of them with a scale each: values[code] · scale.
+struct mmd_codes {
+  uint8_t *_Nonnull codes;
+  float *_Nonnull scales;
+  struct mmd_map map;
+};
+/// The same with both moments kept in 8 bits (Dettmers et al. 2022); pieces begin where blocks do.
+void mmd_adamw_8bit(float *_Nonnull weight, struct mmd_codes first, struct mmd_codes second,
+                    const float *_Nonnull gradient, size_t count, struct mmd_update update, struct mmd_adam adam);
+
+/// Lion (Chen et al. 2023): a step of `rate` by the sign of beta1 · mean + (1 − beta1) · g, then mean ← beta2.
+void mmd_lion(float *_Nonnull weight, float *_Nonnull mean, const float *_Nonnull gradient, size_t count,
+              struct mmd_update update, double beta1, double beta2);
+/// SGD as torch.optim.SGD: the decay is added to the gradient; without velocity there is no momentum.
+void mmd_sgd(float *_Nonnull weight, float *_Nullable velocity, const float *_Nonnull gradient, size_t count,
+             struct mmd_update update, double momentum, bool nesterov);
+
+// Adafactor (Shazeer & Stern 2018), piece by piece of rows. g is gradient · gradient_scale.
+/// row_means[r] = mean over columns, column_sums[i] = Σ over rows, of g² + epsilon.
+void mmd_factored_squares(const float *_Nonnull gradient, size_t rows, size_t width, float gradient_scale,
+                          float epsilon, float *_Nonnull row_means, float *_Nonnull column_sums);
+/// y = 1 / √(x / divisor)
+void mmd_inverse_roots(const float *_Nonnull x, double divisor, float *_Nonnull y, size_t count);
+/// Σ u², u = row factor · column factor · g.
+double mmd_factored_norm(const float *_Nonnull gradient, size_t rows, size_t width, float gradient_scale,
+                         const float *_Nonnull row_factors, const float *_Nonnull column_factors);
+/// weight = weight · shrink − step · u, or less the running mean of step · u where there is one.
+void mmd_factored_step(float *_Nonnull weight, float *_Nullable mean, const float *_Nonnull gradient, size_t rows,
+                       size_t width, float gradient_scale, const float *_Nonnull row_factors,
+                       const float *_Nonnull column_factors, float shrink, float step, double momentum);
+
+/// x += share · (target − x): a moving average.
+void mmd_approach(float *_Nonnull x, const float *_Nonnull target, float share, size_t count);
 
 #endif

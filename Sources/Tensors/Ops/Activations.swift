@@ -1,4 +1,17 @@
+import Foundation
+
 extension Context {
+  /// y = tanh(x), element by element, on the host: for the few rows that a pooler reads.
+  public func tanh(_ x: Tensor) -> Tensor {
+    let backend = backend
+    let values = backend.read(x).map { Foundation.tanh($0) }
+    let y = backend.tensor(values, x.shape)
+    record("tanh", inputs: [x], output: y) { dy in
+      [backend.tensor(zip(backend.read(dy), values).map { $0 * (1 - $1 * $1) }, dy.shape)]
+    }
+    return y
+  }
+
   /// y = f(x), element by element.
   public func activate(_ kind: Activation, _ x: Tensor) -> Tensor {
     let backend = backend

@@ -69,7 +69,7 @@ extension Context {
 
   private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
     let backend = backend
-    // What frozen bf16 weights are multiplied by is rounded once for all of them.
+    // What bf16 weights are multiplied by is rounded once for all of them.
     let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
     let input = backend.cast(x, to: type)
     let updates = LowRankUpdates.of(projections, input, backend)
@@ -104,7 +104,8 @@ extension Context {
       return [dx]
         + projections.indices.flatMap { index -> [Tensor?] in
           let (projection, dy) = (projections[index], gradients[index])
-          let dWeight = wants[index].weight ? dy.map { weightGradient(backend, input, $0, projection.layout) } : nil
+          let dWeight =
+            wants[index].weight ? rounded[index].map { weightGradient(backend, input, $0, projection.layout) } : nil
           let dBias = wants[index].bias ? dy.map(backend.columnSum) : nil
           return [dWeight] + (projection.bias == nil ? [] : [dBias])
             + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up])
@@ -202,9 +203,10 @@ private struct LowRankUpdates {
   }
 }
 
+/// dyᵀ · x or xᵀ · dy, f32. A first factor in bf16 cannot be transposed where it lies.
 private func weightGradient(_ backend: any Backend, _ x: Tensor, _ dy: Tensor, _ layout: WeightLayout) -> Tensor {
-  switch layout {
-  case .outputsFirst: backend.product(Factor(dy, transposed: true), Factor(x))
-  case .inputsFirst: backend.product(Factor(x, transposed: true), Factor(dy))
-  }
+  let (first, second) = layout == .outputsFirst ? (dy, x) : (x, dy)
+  let across =
+    first.dtype == .bfloat16 ? Factor(backend.transposed(first, as: .bfloat16)) : Factor(first, transposed: true)
+  return backend.product(across, Factor(second))
 }

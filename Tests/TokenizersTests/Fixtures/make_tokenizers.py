@@ -301,4 +301,5 @@ def main():
             json.dump(cases, file, ensure_ascii=True, separators=(",", ":"))
 
 
-main()
+if __name__ == "__main__":
+    main()

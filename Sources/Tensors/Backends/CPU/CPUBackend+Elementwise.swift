@@ -74,6 +74,14 @@ extension CPUBackend {
 
   public func transposed(_ x: Tensor, as type: DType) -> Tensor {
     let (rows, width) = (x.rows, x.width)
+    if x.dtype == .bfloat16, type == .bfloat16 {
+      let y = empty([width, rows], type)
+      workers.runs(of: width, size: max(16, rowsPerPiece(rows) / 16 * 16)) { run in
+        let from = run.lowerBound
+        mmd_transpose_bf16(x.halves + from, width, rows, run.count, y.halves + from * rows)
+      }
+      return y
+    }
     let (x, y) = (cast(x, to: .float32), Output(empty([width, rows], type)))
     workers.runs(of: rows, size: max(16, rowsPerPiece(width) / 16 * 16)) { run in
       let from = run.lowerBound

@@ -29,8 +29,10 @@ extension CPUBackend {
       if wants.head {
         let isFirst = dHead == nil
         let sum = dHead ?? floats(head.shape)
-        product(
-          Factor(logits, transposed: true), Factor(x), start: isFirst ? .zero : .target, into: Factor(sum))
+        // A first factor in bf16 cannot be transposed where it lies.
+        let across =
+          head.dtype == .bfloat16 ? Factor(transposed(logits, as: .bfloat16)) : Factor(logits, transposed: true)
+        product(across, Factor(x), start: isFirst ? .zero : .target, into: Factor(sum))
         dHead = sum
       }
     }
@@ -45,18 +47,6 @@ extension CPUBackend {
         partial[range.lowerBound / size] = mmd_sum_of_squares(x.floats + range.lowerBound, range.count)
       }
       return partial.prefix(pieces).reduce(0, +)
-    }
-  }
-
-  public func adamW(weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor, _ step: AdamWStep) {
-    precondition(
-      weight.count == gradient.count && first.count == gradient.count && second.count == gradient.count,
-      "adamW: \(weight.shape), \(first.shape), \(second.shape), \(gradient.shape)")
-    workers.runs(of: weight.count, size: elementsPerPiece) { range in
-      let from = range.lowerBound
-      mmd_adamw(
-        weight.floats + from, first.floats + from, second.floats + from, gradient.floats + from, range.count,
-        step.gradientScale, step.rate, step.weightDecay, step.beta1, step.beta2, step.epsilon, Int64(step.step))
     }
   }
 }

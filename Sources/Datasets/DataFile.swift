@@ -1,0 +1,19 @@
+import Ground
+
+/// A data file of any kind of records, opened and scanned once.
+public struct DataFile: Sendable {
+  let records: RecordFile
+
+  /// - Throws: `Fault` when the file cannot be read, holds no record, or is a malformed list or CSV.
+  public init(_ path: String) throws { records = try RecordFile(path: path) }
+
+  public var path: String { records.path }
+
+  /// Whether it holds texts, as a CSV file or a first record with these columns does, rather than conversations.
+  public func looksLabelled(_ columns: LabelColumns) throws -> Bool {
+    if records.header != nil { return true }
+    let first = try records.record(0)
+    return first["conversations"] == nil && first["messages"] == nil && first[columns.text] != nil
+      && columns.label.map { first[$0] != nil } ?? true
+  }
+}

@@ -1,0 +1,157 @@
+import Batching
+import Datasets
+import Foundation
+import Ground
+import Models
+import OrderedCollections
+import Parallel
+import Tensors
+
+/// How well a model gives labels to texts.
+public struct LabelEvaluation: Equatable, Sendable {
+  /// What the model says of one text, and what it should.
+  public struct SampleResult: Equatable, Sendable {
+    public let index: Int
+    public let loss: Double
+    public let logits: [Double]
+    /// The number of the label; or a number for each label.
+    public let target: [Double]
+  }
+
+  public let labels: LabelSet
+  /// In file order.
+  public let samples: [SampleResult]
+
+  /// Evaluates all records; every rank takes a run of them, and every rank gets the whole result.
+  ///
+  /// A record is computed alone, so its figures depend on nothing else.
+  public init(
+    of model: MultimodalModel, _ source: LabelledSamples, _ communicator: any Communicator, _ backend: any Backend
+  ) throws {
+    labels = source.labels
+    let width = labels.names.count
+    let targets = labels.problem == .singleLabel ? 1 : width
+    var numbers: [Double] = []
+    for index in share(of: source.count, rank: communicator.rank, of: communicator.count) {
+      let (loss, logits, target) = try LabelEvaluation.result(of: source.sample(index), model, labels.problem, backend)
+      numbers += [loss] + logits + target
+    }
+    let all = try communicator.allGather(numbers.withUnsafeBytes(Array.init)).flatMap { bytes in
+      bytes.withUnsafeBytes { buffer in
+        (0..<buffer.count / 8).map { buffer.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self) }
+      }
+    }
+    let size = 1 + width + targets
+    samples = (0..<source.count).map { index in
+      let own = all[index * size..<(index + 1) * size]
+      return SampleResult(
+        index: index, loss: own[own.startIndex], logits: Array(own.dropFirst().prefix(width)),
+        target: Array(own.suffix(targets)))
+    }
+  }
+
+  private static func result(
+    of sample: Sample, _ model: MultimodalModel, _ problem: LabelProblem, _ backend: any Backend
+  ) throws -> (loss: Double, logits: [Double], target: [Double]) {
+    let (context, batch) = (Context(backend), DeviceBatch(try Batch([sample]), backend))
+    guard let labels = batch.labels, let classifier = model.classifier else {
+      preconditionFailure("LabelEvaluation: a text with a label and a model with a classifier are wanted")
+    }
+    let states = model.hidden(batch.tokens, imageRows: nil, pictures: nil, rows: batch.targetRows, context)
+    let logits = classifier(states, context)
+    let target =
+      switch labels {
+      case .numbers(let numbers): numbers.map(Double.init)
+      case .values(let values): values.map(Double.init)
+      }
+    return (context.labelLoss(logits, labels, problem).losses[0], backend.read(logits).map(Double.init), target)
+  }
+
+  public var loss: Double { mean(samples.map(\.loss)) }
+
+  /// `loss`, and by the kind of labels: `accuracy` and `macro_f1`; `exact_match`, `micro_f1` and `macro_f1`;
+  /// `mean_absolute_error` and `pearson`.
+  public var metrics: OrderedDictionary<String, Double> {
+    var metrics: OrderedDictionary = ["loss": loss]
+    switch labels.problem {
+    case .singleLabel:
+      let pairs = samples.map { (said: LabelEvaluation.largest($0.logits), true: Int($0.target[0])) }
+      metrics["accuracy"] = mean(pairs.map { $0.said == $0.true ? 1 : 0 })
+      let present = Set(pairs.flatMap { [$0.said, $0.true] }).sorted()
+      metrics["macro_f1"] = mean(
+        present.map { label in
+          Counts(pairs.map { ($0.said == label, $0.true == label) }).f1
+        })
+    case .multiLabel:
+      let decisions = samples.map { sample in zip(sample.logits, sample.target).map { ($0 > 0, $1 > 0.5) } }
+      metrics["exact_match"] = mean(decisions.map { $0.allSatisfy { $0.0 == $0.1 } ? 1 : 0 })
+      metrics["micro_f1"] = Counts(decisions.flatMap { $0 }).f1
+      metrics["macro_f1"] = mean(labels.names.indices.map { label in Counts(decisions.map { $0[label] }).f1 })
+    case .regression:
+      let (said, wanted) = (samples.flatMap(\.logits), samples.flatMap(\.target))
+      metrics["mean_absolute_error"] = mean(zip(said, wanted).map { abs($0 - $1) })
+      if labels.names.count == 1 { metrics["pearson"] = LabelEvaluation.correlation(said, wanted) }
+    }
+    return metrics
+  }
+
+  /// The report of `mmdist eval`.
+  public var json: JSON {
+    let names = labels.names
+    return [
+      "metrics": .object(metrics.mapValues(JSON.number)), "labels": .array(names.map(JSON.string)),
+      "samples": .array(
+        samples.map { sample -> JSON in
+          var members: OrderedDictionary<String, JSON> = [
+            "index": .integer(sample.index), "loss": .number(sample.loss),
+            "logits": .array(sample.logits.map(JSON.number)),
+          ]
+          switch labels.problem {
+          case .singleLabel:
+            members["label"] = .string(names[Int(sample.target[0])])
+            members["prediction"] = .string(names[LabelEvaluation.largest(sample.logits)])
+          case .multiLabel:
+            members["label"] = .array(names.indices.filter { sample.target[$0] > 0.5 }.map { .string(names[$0]) })
+            members["prediction"] = .array(names.indices.filter { sample.logits[$0] > 0 }.map { .string(names[$0]) })
+          case .regression: members["label"] = .array(sample.target.map(JSON.number))
+          }
+          return .object(members)
+        }),
+    ]
+  }
+
+  /// The place of the largest number, the first of several.
+  private static func largest(_ values: [Double]) -> Int {
+    values.indices.max { values[$0] < values[$1] || values[$0] == values[$1] && $0 > $1 } ?? 0
+  }
+
+  /// Pearson's r, 0 where one side does not vary.
+  static func correlation(_ a: [Double], _ b: [Double]) -> Double {
+    let (meanA, meanB) = (mean(a), mean(b))
+    var (ab, aa, bb) = (0.0, 0.0, 0.0)
+    for (x, y) in zip(a, b) {
+      ab += (x - meanA) * (y - meanB)
+      aa += (x - meanA) * (x - meanA)
+      bb += (y - meanB) * (y - meanB)
+    }
+    return aa > 0 && bb > 0 ? ab / (aa * bb).squareRoot() : 0
+  }
+}
+
+/// How often a label was rightly said, wrongly said and missed.
+private struct Counts {
+  var (right, wrong, missed) = (0.0, 0.0, 0.0)
+
+  init(_ decisions: [(said: Bool, true: Bool)]) {
+    for decision in decisions {
+      if decision.said { if decision.true { right += 1 } else { wrong += 1 } } else if decision.true { missed += 1 }
+    }
+  }
+
+  /// 2·right / (2·right + wrong + missed), 0 where there is nothing.
+  var f1: Double { right == 0 ? 0 : 2 * right / (2 * right + wrong + missed) }
+}
+
+private func mean(_ values: [Double]) -> Double {
+  values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count)
+}

@@ -1,0 +1,9 @@
+/// What the labels of a text mean; the raw values are those of `problem_type` in a model's `config.json`.
+public enum LabelProblem: String, CaseIterable, Sendable {
+  /// One of the labels holds.
+  case singleLabel = "single_label_classification"
+  /// Each label holds or not, by itself.
+  case multiLabel = "multi_label_classification"
+  /// Each label is a number.
+  case regression
+}

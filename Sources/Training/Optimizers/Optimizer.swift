@@ -1,0 +1,86 @@
+import Models
+import Ground
+import Tensors
+
+/// The trainable parameters of a model with what a rule keeps for each of them; it knows no rule.
+public final class Optimizer {
+  /// What is kept for a parameter.
+  final class State {
+    let parameter: Parameter
+    let part: ModelPart
+    /// Biases and norm weights do not decay.
+    let decays: Bool
+    /// What the part's learning rate is multiplied with for this parameter.
+    let rateFactor: Double
+    let tensors: [(name: String, value: Tensor)]
+    /// How often it was updated; a parameter without a gradient in a step is left alone.
+    var updates = 0
+
+    init(_ parameter: Parameter, rateFactor: Double, _ rule: any OptimizerRule, _ backend: any Backend) {
+      self.parameter = parameter
+      self.rateFactor = rateFactor
+      part = MultimodalModel.part(of: parameter.name)
+      decays = !Optimizer.isBiasOrNorm(parameter.name)
+      tensors = rule.state(for: parameter.shape).map { ($0.name, backend.zeros($0.shape, $0.dtype)) }
+    }
+  }
+
+  public let rule: any OptimizerRule
+  let states: [State]
+  private let backend: any Backend
+
+  /// - Parameters:
+  ///   - parameters: in the order in which `update` gets their gradients.
+  ///   - rateFactor: what the rate of a parameter's part is multiplied with.
+  public init(
+    _ parameters: [Parameter], _ rule: any OptimizerRule, rateFactor: (Parameter) -> Double = { _ in 1 },
+    _ backend: any Backend
+  ) {
+    self.rule = rule
+    self.backend = backend
+    states = parameters.map { State($0, rateFactor: rateFactor($0), rule, backend) }
+  }
+
+  /// Whether a parameter is a bias or the weight of a norm, by its name.
+  static func isBiasOrNorm(_ name: String) -> Bool {
+    let parts = name.split(separator: ".")
+    if name.hasSuffix("bias") { return true }
+    guard parts.last == "weight", parts.count > 1 else { return false }
+    let module = parts[parts.count - 2].lowercased()
+    return module.contains("norm") || module.contains("ln_")
+  }
+
+  /// Updates every parameter that has a gradient.
+  ///
+  /// - Parameters: gradients: one for each parameter, nil where none; `gradientScale` multiplies them first.
+  func update(
+    gradients: [Tensor?], gradientScale: Float, rate: (ModelPart) -> Double, decay: (ModelPart) -> Double
+  ) {
+    for (state, gradient) in zip(states, gradients) {
+      guard let gradient else { continue }
+      state.updates += 1
+      backend.update(
+        state.parameter.value, by: gradient, rule.update(number: state.updates, state.tensors.map(\.value)),
+        UpdateStep(
+          number: state.updates, rate: rate(state.part) * state.rateFactor,
+          weightDecay: state.decays ? decay(state.part) : 0, gradientScale: gradientScale))
+      state.parameter.valueChanged()
+    }
+  }
+
+  /// `adamw keeps 2.25 MiB, 8.00 bytes a trained weight`
+  var summary: String {
+    let bytes = states.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.value.byteCount } }
+    let weights = states.reduce(0) { $0 + $1.parameter.count }
+    let size = hundredths(Double(bytes) / 1_048_576)
+    return
+      "\(rule.name.rawValue) keeps \(size) MiB, \(hundredths(Double(bytes) / Double(max(weights, 1)))) bytes a trained weight"
+  }
+}
+
+/// With two decimals.
+private func hundredths(_ x: Double) -> String {
+  let digits = String(Int((x * 100).rounded()))
+  let padded = String(repeating: "0", count: max(0, 3 - digits.count)) + digits
+  return padded.dropLast(2) + "." + padded.suffix(2)
+}
