@@ -57,7 +57,8 @@ let package = Package(
 
     // Floor 4
     .target(
-      name: "Adapters", dependencies: ["Ground", "Models", "Modules", "RunFile", "SafeTensors", "Tensors"],
+      name: "Adapters",
+      dependencies: ["Ground", "Models", "Modules", "RunFile", "SafeTensors", "Tensors", "Tokenizers"],
       swiftSettings: strict),
     .target(
       name: "Checkpoints", dependencies: ["Ground", "Tensors", "SafeTensors", "CZstd", collections],
@@ -130,8 +131,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Adapters", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "SafeTensors", "Tensors",
-        "TestSupport",
+        "Training", "Adapters", "Batching", "Checkpoints", "Datasets", "Evaluation", "Ground", "Models", "Parallel",
+        "RunFile", "SafeTensors", "Tensors", "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

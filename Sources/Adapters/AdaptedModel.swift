@@ -58,7 +58,8 @@ public final class AdaptedModel {
 
     init(tunings: [any Tuning], of model: MultimodalModel) {
       self.tunings = tunings
-      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+      let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
+      var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
       // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
       if tunings.contains(where: { !$0.added.isEmpty && $0.part == .language }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
@@ -66,7 +67,8 @@ public final class AdaptedModel {
       trained = model.parameters.filter { parameter in
         let part = MultimodalModel.part(of: parameter.name)
         return added.contains(ObjectIdentifier(parameter))
-          || tunings.contains { $0.part == part && $0.trains(parameter) }
+          || !frozen.contains(ObjectIdentifier(parameter))
+            && tunings.contains { $0.part == part && $0.trains(parameter) }
       }
     }
   }
@@ -93,7 +95,7 @@ public final class AdaptedModel {
     loadReport = try folder.loadWeights(
       into: model, backend: backend, precision: precision, converted: converted, seed: seed
     ) { added.contains(ObjectIdentifier($0)) }
-    for tuning in tunings { tuning.initialise(seed: seed, backend) }
+    for tuning in tunings { try tuning.initialise(seed: seed, in: self, backend) }
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
 

@@ -24,6 +24,12 @@ extension AdaptedModel {
     guard layout == .hub || model.isMultimodal else {
       throw Fault(.usage, "a language model alone has no LLaVA layout", at: path, "use --format merged")
     }
+    if let tuning = tunings.first(where: { !$0.isMergeable }) {
+      throw Fault(
+        .usage, "what \(tuning.summary.method) adds to the \(tuning.part.rawValue) part is no change of its weights",
+        at: path,
+        "use --format peft, which keeps it beside the model")
+    }
     let temporary = path + ".writing"
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
@@ -121,8 +127,10 @@ extension AdaptedModel {
     }
   }
 
-  /// How an adapter's parts were trained, as its files tell.
-  public static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
+}
+
+extension LoRAFormat {
+  static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
     let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
     guard let settings = configuration.settings else { return [:] }
     // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.

@@ -15,6 +15,8 @@ public protocol Tuning: ModelTransform {
   var part: ModelPart { get }
   /// Parameters that no model file holds, first used first.
   var added: [Parameter] { get }
+  /// Which of them stay as they are, trained before.
+  var frozenAdditions: [Parameter] { get }
   /// Whether whole modules of the model are trained, which are saved as such.
   var trainsModules: Bool { get }
   /// What the table of parts says: `("lora r=16 α=32", "168 layers: …")`.
@@ -26,26 +28,48 @@ public protocol Tuning: ModelTransform {
   /// Whether a parameter of this part, added ones aside, is trained.
   func trains(_ parameter: Parameter) -> Bool
   /// Gives the added parameters their first values; those of the model have theirs.
-  func initialise(seed: UInt64, _ backend: any Backend)
+  /// - Throws: `Fault` where what they begin with cannot be read.
+  func initialise(seed: UInt64, in adapted: AdaptedModel, _ backend: any Backend) throws
+  /// Whether what was trained can be added to the model's own weights.
+  var isMergeable: Bool { get }
 }
 
 extension Tuning {
   public var added: [Parameter] { [] }
+  public var frozenAdditions: [Parameter] { [] }
   public var trainsModules: Bool { false }
   public func check(_ model: MultimodalModel) throws {}
   public func trains(_ parameter: Parameter) -> Bool { false }
-  public func initialise(seed: UInt64, _ backend: any Backend) {}
+  public func initialise(seed: UInt64, in adapted: AdaptedModel, _ backend: any Backend) {}
+  public var isMergeable: Bool { added.isEmpty }
 }
 
-/// The registry: what each `train:` of the run file stands for, one line a method.
-private let methods: [PartConfiguration.Method: @Sendable (PartConfiguration) -> any TuningMethod] = [
-  .frozen: { _ in Frozen() },
-  .full: { FullTuning(layers: $0.layers, frozen: $0.freeze) },
-  .lora: { LoRASettings($0) },
-  .qlora: { LoRASettings($0) },  // beside `Quantize`
+/// The registry: what each `train:` of the run file stands for, and the format of its files; one line a method.
+private let methods: [PartConfiguration.Method: Entry] = [
+  .frozen: Entry { _ in Frozen() },
+  .full: Entry { FullTuning(layers: $0.layers, frozen: $0.freeze) },
+  .lora: Entry(LoRAFormat.self) { LoRASettings($0) },
+  .qlora: Entry(LoRAFormat.self) { LoRASettings($0) },  // beside `Quantize`
+  .adapter: Entry(BottleneckFormat.self) { AdapterRow($0) },
+  .prompt: Entry(VirtualTokenFormat<PromptTuning>.self) { PromptTuning($0) },
+  .prefix: Entry(VirtualTokenFormat<PrefixTuning>.self) { PrefixTuning($0) },
+  .pTuning: Entry(VirtualTokenFormat<PTuning>.self) { PTuning($0) },
 ]
+
+private struct Entry: Sendable {
+  let format: (any AdapterFormat.Type)?
+  let make: @Sendable (PartConfiguration) -> any TuningMethod
+
+  init(_ format: (any AdapterFormat.Type)? = nil, make: @escaping @Sendable (PartConfiguration) -> any TuningMethod) {
+    self.format = format
+    self.make = make
+  }
+}
+
+/// The formats of all methods.
+let adapterFormats: [any AdapterFormat.Type] = PartConfiguration.Method.allCases.compactMap { methods[$0]?.format }
 
 extension PartConfiguration {
   /// What this row asks for; nil for a method that is not there yet, which `validate` refuses.
-  public var method: (any TuningMethod)? { methods[train].map { $0(self) } }
+  public var method: (any TuningMethod)? { methods[train].map { $0.make(self) } }
 }

@@ -37,7 +37,7 @@ public struct ModelInputs: Sendable {
       vision = Processor.Vision(
         processor: images, token: token, tokenID: eyes.imageTokenID, tokensPerImage: eyes.rowsPerImage)
     }
-    let longest = min(maxLength, model.language.longestSequence ?? .max)
+    let longest = min(maxLength, model.longestSequence ?? .max)
     processor = Processor(tokenizer: tokenizer, template: template, vision: vision, maxLength: longest)
   }
 }

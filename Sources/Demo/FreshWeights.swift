@@ -1,4 +1,3 @@
-import Foundation
 import Tensors
 
 /// Random weights to begin with, by the kind of the weight.

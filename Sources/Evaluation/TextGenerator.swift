@@ -54,7 +54,7 @@ public struct TextGenerator {
       found.append(token)
       onToken(token)
       let position = prompt.ids.count + found.count - 1
-      if found.count == count || position >= model.language.longestSequence ?? .max { break }
+      if found.count == count || position >= model.longestSequence ?? .max { break }
       let next = TokenBatch(
         ids: backend.tensor([Int32(token)]), positions: backend.tensor([Int32(position)]), positionLimit: position + 1,
         sequences: Sequences(queries: [0..<1], keys: [0..<position + 1]))

@@ -121,6 +121,7 @@ private final class BertLayer {
   private let query, key, value, output: any LinearLayer
   private let attentionNorm, feedForwardNorm: LayerNorm
   private let feedForward: FeedForward
+  private let attentionEnd, feedForwardEnd: (any BranchEnd)?
 
   init(_ configuration: Bert.Configuration, _ scope: Scope) {
     let (width, epsilon) = (configuration.width, configuration.normEpsilon)
@@ -135,11 +136,13 @@ private final class BertLayer {
     value = attention.linear("self.value", inputs: width, outputs: width, bias: true)
     output = attention.linear("output.dense", inputs: width, outputs: width, bias: true)
     attentionNorm = LayerNorm(attention.child("output.LayerNorm"), width: width, epsilon: epsilon)
+    attentionEnd = attention.child("output").branchEnd(.attention, width: width)
     feedForward = FeedForward(
       first: scope.linear("intermediate.dense", inputs: width, outputs: configuration.hiddenWidth, bias: true),
       second: scope.linear("output.dense", inputs: configuration.hiddenWidth, outputs: width, bias: true),
       activation: configuration.activation)
     feedForwardNorm = LayerNorm(scope.child("output.LayerNorm"), width: width, epsilon: epsilon)
+    feedForwardEnd = scope.child("output").branchEnd(.feedForward, width: width)
   }
 
   /// - Parameter rows: where given, all that comes after attention is computed for these rows alone.
@@ -150,10 +153,16 @@ private final class BertLayer {
       parts[0], parts[1], parts[2], shape, batch.sequences, .bidirectional, dropout: dropout, as: query.inputType)
     var before = x
     if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
-    let hidden = attentionNorm(
-      context.add(before, dropped(output(attended, context), "attention", context)), context)
-    return feedForwardNorm(
-      context.add(hidden, dropped(feedForward(hidden, context), "output", context)), context)
+    let hidden = sum(
+      before, dropped(output(attended, context), "attention", context), attentionEnd, attentionNorm, context)
+    return sum(
+      hidden, dropped(feedForward(hidden, context), "output", context), feedForwardEnd, feedForwardNorm, context)
+  }
+
+  private func sum(
+    _ x: Tensor, _ h: Tensor, _ end: (any BranchEnd)?, _ norm: LayerNorm, _ context: Context
+  ) -> Tensor {
+    end.map { $0(h, around: x, norm: norm, context) } ?? norm(context.add(x, h), context)
   }
 
   private func dropped(_ x: Tensor, _ name: String, _ context: Context) -> Tensor {

@@ -55,6 +55,7 @@ final class GPT2: LanguageModel {
   let longestSequence: Int?
   let head: (any LinearLayer)?
   var layerCount: Int { layers.count }
+  let virtualTokens: (any VirtualTokens)?
   private let path: String
   private let embeddingDropout: Float
   private let tokens, positions: Embedding
@@ -67,6 +68,12 @@ final class GPT2: LanguageModel {
     vocabularySize = configuration.vocabularySize
     longestSequence = configuration.positions
     embeddingDropout = configuration.embeddingDropout
+    virtualTokens = scope.virtualTokens(
+      DecoderShape(
+        layers: configuration.layers, width: configuration.width,
+        attention: AttentionShape(
+          heads: configuration.heads, keyHeads: configuration.heads,
+          headWidth: configuration.width / configuration.heads)))
     tokens = Embedding(scope.child("wte"), count: configuration.vocabularySize, width: configuration.width)
     positions = Embedding(scope.child("wpe"), count: configuration.positions, width: configuration.width)
     layers = (0..<configuration.layers).map { GPT2Layer(configuration, scope.child("h.\($0)"), index: $0) }
@@ -97,7 +104,9 @@ final class GPT2: LanguageModel {
     var hidden = context.add(embeddings, positions(batch.positions, context))
     hidden = context.dropout(hidden, Dropout(rate: embeddingDropout, context.randomness?.named(path)))
     for layer in layers.prefix(depth) {
-      hidden = context.layer(hidden) { x, context in layer(x, batch, cache: cache, context) }
+      hidden = context.layer(hidden) { [virtualTokens] x, context in
+        layer(x, batch, behind: virtualTokens, cache: cache, context)
+      }
     }
     return hidden
   }
@@ -111,6 +120,7 @@ private final class GPT2Layer {
   private let attentionNorm, feedForwardNorm: LayerNorm
   private let queryKeyValue, output: any LinearLayer
   private let feedForward: FeedForward
+  private let attentionEnd, feedForwardEnd: (any BranchEnd)?
 
   init(_ configuration: GPT2.Configuration, _ scope: Scope, index: Int) {
     let (width, epsilon) = (configuration.width, configuration.normEpsilon)
@@ -124,6 +134,7 @@ private final class GPT2Layer {
     queryKeyValue = scope.linear(
       "attn.c_attn", inputs: width, outputs: 3 * width, bias: true, layout: .inputsFirst)
     output = scope.linear("attn.c_proj", inputs: width, outputs: width, bias: true, layout: .inputsFirst)
+    attentionEnd = scope.child("attention_adapters").branchEnd(.attention, width: width)
     feedForwardNorm = LayerNorm(scope.child("ln_2"), width: width, epsilon: epsilon)
     feedForward = FeedForward(
       first: scope.linear(
@@ -131,23 +142,37 @@ private final class GPT2Layer {
       second: scope.linear(
         "mlp.c_proj", inputs: configuration.hiddenWidth, outputs: width, bias: true, layout: .inputsFirst),
       activation: configuration.activation)
+    feedForwardEnd = scope.child("output_adapters").branchEnd(.feedForward, width: width)
   }
 
-  func callAsFunction(_ x: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
-    let attended = attend(attentionNorm(x, context), batch, cache: cache, context)
-    let hidden = context.add(x, dropped(attended, "attn", context))
-    return context.add(hidden, dropped(feedForward(feedForwardNorm(hidden, context), context), "mlp", context))
+  func callAsFunction(
+    _ x: Tensor, _ batch: TokenBatch, behind virtualTokens: (any VirtualTokens)?, cache: KeyValueCache?,
+    _ context: Context
+  ) -> Tensor {
+    let attended = attend(attentionNorm(x, context), batch, behind: virtualTokens, cache: cache, context)
+    let hidden = sum(x, dropped(attended, "attn", context), attentionEnd, context)
+    let fed = feedForward(feedForwardNorm(hidden, context), context)
+    return sum(hidden, dropped(fed, "mlp", context), feedForwardEnd, context)
   }
 
-  private func attend(_ x: Tensor, _ batch: TokenBatch, cache: KeyValueCache?, _ context: Context) -> Tensor {
+  private func attend(
+    _ x: Tensor, _ batch: TokenBatch, behind virtualTokens: (any VirtualTokens)?, cache: KeyValueCache?,
+    _ context: Context
+  ) -> Tensor {
     let width = shape.heads * shape.headWidth
     let parts = context.columns(queryKeyValue(x, context), [0..<width, width..<2 * width, 2 * width..<3 * width])
-    var (k, v) = (parts[1], parts[2])
-    if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
+    let seen = remembered(
+      keys: parts[1], values: parts[2], layer: index, virtualTokens: virtualTokens, runs: batch.sequences.queries,
+      cache: cache, context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path + ".weights"))
     return output(
       context.attention(
-        parts[0], k, v, shape, batch.sequences, .causal, dropout: dropout, as: queryKeyValue.inputType), context)
+        parts[0], seen.keys, seen.values, shape, batch.sequences, .causal, dropout: dropout,
+        as: queryKeyValue.inputType), context)
+  }
+
+  private func sum(_ x: Tensor, _ h: Tensor, _ end: (any BranchEnd)?, _ context: Context) -> Tensor {
+    end.map { $0(h, around: x, context) } ?? context.add(x, h)
   }
 
   private func dropped(_ x: Tensor, _ name: String, _ context: Context) -> Tensor {

@@ -35,6 +35,8 @@ public protocol LanguageModel: AnyObject {
   var typeCount: Int { get }
   /// The matrix that turns hidden states into logits, [V, D]; nil where no tokens are predicted.
   var head: (any LinearLayer)? { get }
+  /// What stands in front of every sequence.
+  var virtualTokens: (any VirtualTokens)? { get }
 
   /// ids [T] → [T, D]
   func embed(_ ids: Tensor, _ context: Context) -> Tensor
@@ -49,6 +51,7 @@ public protocol LanguageModel: AnyObject {
 
 extension LanguageModel {
   public var typeCount: Int { 0 }
+  public var virtualTokens: (any VirtualTokens)? { nil }
 }
 
 /// Where a language model stands in the whole, and what of it there is.

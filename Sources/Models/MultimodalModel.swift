@@ -118,16 +118,20 @@ public final class MultimodalModel {
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
     _ context: Context
   ) -> Tensor {
-    language.decode(
-      embed(batch, imageRows: imageRows, pictures: pictures, context), batch, rows: rows, cache: cache, context)
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let placed = place(embeddings, batch, cache: cache, context)
+    return language.decode(
+      placed.embeddings, placed.batch, rows: placed.rows(rows, context.backend), cache: cache, context)
   }
 
   /// The hidden states [T, D] after `depth` layers of the language model, as transformers numbers them.
   public func states(
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, depth: Int, _ context: Context
   ) -> Tensor {
-    language.states(
-      embed(batch, imageRows: imageRows, pictures: pictures, context), batch, depth: depth, context)
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let placed = place(embeddings, batch, cache: nil, context)
+    let states = language.states(placed.embeddings, placed.batch, depth: depth, context)
+    return placed.rows(nil, context.backend).map { context.gatherRows(states, $0) } ?? states
   }
 
   /// The embeddings [T, D] of all tokens, with the rows of the pictures in their places.

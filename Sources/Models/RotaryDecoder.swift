@@ -28,6 +28,7 @@ final class RotaryDecoder: LanguageModel {
   let longestSequence: Int? = nil
   let head: (any LinearLayer)?
   var layerCount: Int { layers.count }
+  let virtualTokens: (any VirtualTokens)?
   private let embedding: Embedding
   private let layers: [RotaryDecoderLayer]
   private let norm: RMSNorm
@@ -37,6 +38,8 @@ final class RotaryDecoder: LanguageModel {
   init(_ configuration: Configuration, _ scope: Scope, headScope: Scope?) {
     width = configuration.width
     vocabularySize = configuration.vocabularySize
+    virtualTokens = scope.virtualTokens(
+      DecoderShape(layers: configuration.layers, width: configuration.width, attention: configuration.attention))
     embedding = Embedding(
       scope.child("embed_tokens"), count: configuration.vocabularySize, width: configuration.width,
       fixedRow: configuration.paddingToken)
@@ -59,8 +62,8 @@ final class RotaryDecoder: LanguageModel {
     var hidden = embeddings
     for (index, layer) in layers.enumerated() {
       let wanted = index == layers.count - 1 ? rows : nil
-      hidden = context.layer(hidden) { [rotary] x, context in
-        layer(x, batch, rotary: rotary, rows: wanted, cache: cache, context)
+      hidden = context.layer(hidden) { [rotary, virtualTokens] x, context in
+        layer(x, batch, rotary: rotary, behind: virtualTokens, rows: wanted, cache: cache, context)
       }
     }
     return norm(hidden, context)
@@ -69,7 +72,7 @@ final class RotaryDecoder: LanguageModel {
   func states(_ embeddings: Tensor, _ batch: TokenBatch, depth: Int, _ context: Context) -> Tensor {
     if depth == layerCount { return decode(embeddings, batch, rows: nil, cache: nil, context) }
     return layers.prefix(depth).reduce(embeddings) { hidden, layer in
-      layer(hidden, batch, rotary: rotary, rows: nil, cache: nil, context)
+      layer(hidden, batch, rotary: rotary, behind: virtualTokens, rows: nil, cache: nil, context)
     }
   }
 }
@@ -84,6 +87,7 @@ private final class RotaryDecoderLayer {
   private let query, key, value, output: any LinearLayer
   private let feedForwardNorm: RMSNorm
   private let feedForward: GatedFeedForward
+  private let attentionEnd, feedForwardEnd: (any BranchEnd)?
 
   init(_ configuration: RotaryDecoder.Configuration, _ scope: Scope, index: Int) {
     self.index = index
@@ -98,35 +102,44 @@ private final class RotaryDecoderLayer {
     key = attention.linear("k_proj", inputs: width, outputs: keyWidth, bias: bias)
     value = attention.linear("v_proj", inputs: width, outputs: keyWidth, bias: bias)
     output = attention.linear("o_proj", inputs: queryWidth, outputs: width, bias: configuration.outputBias)
+    attentionEnd = scope.child("attention_adapters").branchEnd(.attention, width: width)
     feedForwardNorm = RMSNorm(
       scope.child("post_attention_layernorm"), width: width, epsilon: configuration.normEpsilon)
     feedForward = GatedFeedForward(
       scope.child("mlp"), width: width, hiddenWidth: configuration.hiddenWidth, bias: configuration.feedForwardBias,
       activation: configuration.activation)
+    feedForwardEnd = scope.child("output_adapters").branchEnd(.feedForward, width: width)
   }
 
   /// - Parameter rows: where given, all that comes after attention is computed for these rows alone.
   func callAsFunction(
-    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, rows: Tensor?, cache: KeyValueCache?, _ context: Context
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, behind virtualTokens: (any VirtualTokens)?,
+    rows: Tensor?, cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
     var (before, normed) = inputNorm.branch(x, to: query, context)
-    var attended = attend(normed, batch, rotary: rotary, cache: cache, context)
+    var attended = attend(normed, batch, rotary: rotary, behind: virtualTokens, cache: cache, context)
     if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
-    let (between, normedAgain) = feedForwardNorm.branch(
-      output(attended, context, addingTo: before), to: feedForward.gate, context)
-    return feedForward(normedAgain, context, addingTo: between)
+    let sum =
+      attentionEnd.map { $0(output(attended, context), around: before, context) }
+      ?? output(attended, context, addingTo: before)
+    let (between, normedAgain) = feedForwardNorm.branch(sum, to: feedForward.gate, context)
+    return feedForwardEnd.map { $0(feedForward(normedAgain, context), around: between, context) }
+      ?? feedForward(normedAgain, context, addingTo: between)
   }
 
   private func attend(
-    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, cache: KeyValueCache?, _ context: Context
+    _ x: Tensor, _ batch: TokenBatch, rotary: RotaryEmbedding, behind virtualTokens: (any VirtualTokens)?,
+    cache: KeyValueCache?, _ context: Context
   ) -> Tensor {
     let (positions, limit) = (batch.positions, batch.positionLimit)
     let parts = project(x, [query, key, value], context)
     let q = rotary(parts[0], heads: shape.heads, positions: positions, limit: limit, context)
-    var k = rotary(parts[1], heads: shape.keyHeads, positions: positions, limit: limit, context)
-    var v = parts[2]
-    if let cache { (k, v) = cache.append(layer: index, keys: k, values: v, context.backend) }
+    let k = rotary(parts[1], heads: shape.keyHeads, positions: positions, limit: limit, context)
+    let seen = remembered(
+      keys: k, values: parts[2], layer: index, virtualTokens: virtualTokens, runs: batch.sequences.queries,
+      cache: cache, context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
-    return context.attention(q, k, v, shape, batch.sequences, .causal, dropout: dropout, as: query.inputType)
+    return context.attention(
+      q, seen.keys, seen.values, shape, batch.sequences, .causal, dropout: dropout, as: query.inputType)
   }
 }

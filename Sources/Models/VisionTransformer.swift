@@ -103,6 +103,7 @@ private final class VisionLayer {
   private let attentionNorm, feedForwardNorm: LayerNorm
   private let query, key, value, output: any LinearLayer
   private let feedForward: FeedForward
+  private let attentionEnd, feedForwardEnd: (any BranchEnd)?
 
   init(_ configuration: VisionTransformer.Configuration, _ scope: Scope) {
     let (width, epsilon) = (configuration.width, configuration.normEpsilon)
@@ -116,11 +117,13 @@ private final class VisionLayer {
     key = attention.linear("k_proj", inputs: width, outputs: width, bias: true)
     value = attention.linear("v_proj", inputs: width, outputs: width, bias: true)
     output = attention.linear("out_proj", inputs: width, outputs: width, bias: true)
+    attentionEnd = scope.child("attention_adapters").branchEnd(.attention, width: width)
     feedForwardNorm = LayerNorm(scope.child("layer_norm2"), width: width, epsilon: epsilon)
     feedForward = FeedForward(
       first: scope.linear("mlp.fc1", inputs: width, outputs: configuration.hiddenWidth, bias: true),
       second: scope.linear("mlp.fc2", inputs: configuration.hiddenWidth, outputs: width, bias: true),
       activation: configuration.activation)
+    feedForwardEnd = scope.child("output_adapters").branchEnd(.feedForward, width: width)
   }
 
   func callAsFunction(_ x: Tensor, _ sequences: Sequences, _ context: Context) -> Tensor {
@@ -129,8 +132,12 @@ private final class VisionLayer {
     let parts = project(normed, [query, key, value], context)
     let attended = context.attention(
       parts[0], parts[1], parts[2], shape, sequences, .bidirectional, dropout: dropout, as: query.inputType)
-    let hidden = context.add(x, output(attended, context))
-    return context.add(hidden, feedForward(feedForwardNorm(hidden, context), context))
+    let hidden = sum(x, output(attended, context), attentionEnd, context)
+    return sum(hidden, feedForward(feedForwardNorm(hidden, context), context), feedForwardEnd, context)
+  }
+
+  private func sum(_ x: Tensor, _ h: Tensor, _ end: (any BranchEnd)?, _ context: Context) -> Tensor {
+    end.map { $0(h, around: x, context) } ?? context.add(x, h)
   }
 }
 

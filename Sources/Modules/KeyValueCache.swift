@@ -12,7 +12,8 @@ public final class KeyValueCache {
   public init() {}
 
   /// How many tokens are held.
-  public var count: Int { layers[0]?.count ?? 0 }
+  public var count: Int { count(layer: 0) }
+  func count(layer: Int) -> Int { layers[layer]?.count ?? 0 }
 
   /// Adds the keys and values of new tokens, [T, D], and gives those of all tokens, oldest first.
   public func append(

@@ -50,14 +50,34 @@ public struct Scope {
     for transform in blueprint.transforms { layer = transform.transform(layer, in: scope) }
     return layer
   }
+
+  /// What transforms put at the end of a residual branch, whose place this is; nil: the plain sum.
+  public func branchEnd(_ branch: Branch, width: Int) -> (any BranchEnd)? {
+    let found = blueprint.transforms.compactMap { $0.branchEnd(branch, width: width, in: self) }
+    precondition(found.count <= 1, "\(path): two ends of one branch")
+    return found.first
+  }
+
+  /// What transforms put in front of every sequence of a decoder, whose place this is.
+  public func virtualTokens(_ shape: DecoderShape) -> (any VirtualTokens)? {
+    let found = blueprint.transforms.compactMap { $0.virtualTokens(shape, in: self) }
+    precondition(found.count <= 1, "\(path): two kinds of virtual tokens")
+    return found.first
+  }
 }
 
-/// Replaces layers of a model while it is built, before any weight exists: LoRA, quantisation, splits.
+/// Replaces and adds to layers of a model while it is built, before any weight exists: LoRA, quantisation, prompts.
 public protocol ModelTransform {
   /// `layer` itself, or a layer that wraps it; parameters of its own are asked for in `scope`, the layer's place.
   func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer
+  /// What is to stand in front of every sequence of a decoder; its parameters are asked for in `scope`, the decoder's place.
+  func virtualTokens(_ shape: DecoderShape, in scope: Scope) -> (any VirtualTokens)?
+  /// What is to end a residual branch of `width` numbers; its parameters are asked for in `scope`, the end's place.
+  func branchEnd(_ branch: Branch, width: Int, in scope: Scope) -> (any BranchEnd)?
 }
 
 extension ModelTransform {
   public func transform(_ layer: any LinearLayer, in scope: Scope) -> any LinearLayer { layer }
+  public func virtualTokens(_ shape: DecoderShape, in scope: Scope) -> (any VirtualTokens)? { nil }
+  public func branchEnd(_ branch: Branch, width: Int, in scope: Scope) -> (any BranchEnd)? { nil }
 }

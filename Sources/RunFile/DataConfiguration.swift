@@ -76,7 +76,7 @@ extension DataSource: Section {
     Key(
       "images", path: \.images, "folder that image names start from; default: that of the file",
       otherNames: ["image_folder", "image_dir", "media_dir"]),
-    Key("format", \.format, "how records are written; auto: by their keys"),
+    Key("format", \.format, "layout of records; auto: by keys"),
     Key("weight", \.weight, "how often its records come, beside other files"),
     Key("text", \.text, "column of the text, with format classification"),
     Key("text_pair", \.textPair, "column of a second text, read together with the first"),

@@ -40,9 +40,15 @@ extension PartsConfiguration: Section {
 
 /// How one part of the model is trained.
 public struct PartConfiguration: Equatable, Sendable {
-  public enum Method: String, CaseIterable, Sendable { case frozen, full, lora, qlora, adapter, prefix, prompt }
+  public enum Method: String, CaseIterable, Sendable {
+    case frozen, full, lora, qlora, adapter, prefix, prompt
+    case pTuning = "p_tuning"
+  }
   /// How frozen matrices are kept: as they are, or as 4-bit codes (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
   public enum Quantization: String, CaseIterable, Sendable { case none, nf4 }
+
+  /// What the virtual tokens of a prompt begin with.
+  public enum Start: String, CaseIterable, Sendable { case random, text }
 
   /// Which part this is; no key, but what the default of the learning rate depends on.
   public let name: PartName
@@ -57,6 +63,17 @@ public struct PartConfiguration: Equatable, Sendable {
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
   public var quantize: Quantization
+  public var tokens = 20
+  public var `init` = Start.random
+  public var initText: String?
+  public var projection: Int?
+  public var kind = AdapterKind.pfeiffer
+  public var reduction: Double?
+  public var activation: String?
+  public var scaling: Double?
+  public var adapterName = "default"
+  public var adapters: [TrainedAdapter] = []
+  public var fusion = false
 
   public init(_ name: PartName, train: Method) {
     self.name = name
@@ -65,17 +82,19 @@ public struct PartConfiguration: Equatable, Sendable {
     quantize = train == .qlora ? .nf4 : .none
   }
 
-  /// The learning rate where none is given: 2e-4 for LoRA, and for what is trained whole 1e-3 (projector) or 2e-5.
+  /// The learning rate where none is given: 2e-4 for LoRA, 1e-2 for virtual tokens, and for what is trained whole 1e-3 (projector) or 2e-5.
   static func standardRate(of name: PartName, train: Method) -> Double {
     switch train {
     case .frozen, .full: name == .projector ? 1e-3 : 2e-5
-    case .lora, .qlora, .adapter, .prefix, .prompt: 2e-4
+    case .lora, .qlora, .adapter: 2e-4
+    case .prefix, .prompt, .pTuning: 1e-2
     }
   }
 }
 
 extension PartConfiguration.Method: RunFileChoice {}
 extension PartConfiguration.Quantization: RunFileChoice {}
+extension PartConfiguration.Start: RunFileChoice {}
 
 extension PartConfiguration: Section {
   init() { self.init(.language, train: .frozen) }
@@ -83,11 +102,14 @@ extension PartConfiguration: Section {
   static let keys: [Key<Self>] = [
     Key("train", \.train, "how it is trained"),
     Key(
-      "learning_rate", \.learningRate, "default: lora 2e-4; full 1e-3 (projector), 2e-5 (others)", otherNames: ["lr"]),
+      "learning_rate", \.learningRate, "default: lora 2e-4; prompt, prefix 1e-2; full 1e-3 (projector), 2e-5 (others)",
+      otherNames: ["lr"]),
     Key("weight_decay", \.weightDecay, "decoupled; biases and norms are left alone"),
     Key("rank", \.rank, "of LoRA", otherNames: ["r", "lora_r", "lora_rank"]),
     Key("alpha", \.alpha, "LoRA scales by alpha / rank; default: 2 rank", otherNames: ["lora_alpha"]),
-    Key("dropout", \.dropout, "before LoRA's first matrix", otherNames: ["lora_dropout"]),
+    Key(
+      "dropout", \.dropout, "before LoRA's first matrix, after an adapter's last; default with adapter: 0",
+      otherNames: ["lora_dropout"]),
     Key(
       "targets", \.targets, "which layers get LoRA",
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
@@ -97,19 +119,43 @@ extension PartConfiguration: Section {
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
     Key("quantize", \.quantize, "how frozen matrices are kept: nf4, in 4 bits; default with qlora: nf4"),
+    Key("tokens", \.tokens, "virtual tokens of a prompt, p_tuning or prefix", otherNames: ["num_virtual_tokens"]),
+    Key(
+      "init", \.`init`, "what a prompt begins with; text where init_text is given", otherNames: ["prompt_tuning_init"]),
+    Key(
+      "init_text", \.initText, "text whose embeddings a prompt begins with", otherNames: ["prompt_tuning_init_text"]),
+    Key(
+      "projection", \.projection, "hidden width of the perceptron; null: none for a prefix, the model's for p_tuning",
+      otherNames: ["encoder_hidden_size"]),
+    Key("kind", \.kind, "of a bottleneck adapter"),
+    Key(
+      "reduction", \.reduction, "width of the layer over that of the bottleneck; default: 16, parallel 2",
+      otherNames: ["reduction_factor"]),
+    Key(
+      "activation", \.activation, "in the bottleneck; default: relu, houlsby swish", otherNames: ["non_linearity"]),
+    Key("scaling", \.scaling, "of what an adapter adds; default: 1, parallel 4"),
+    Key("adapter_name", \.adapterName, "of the adapter that is trained"),
+    Key("adapters", \.adapters, "adapters trained before, below the new one; they stay as they are"),
+    Key("fusion", \.fusion, "train attention over these adapters, in place of a new one"),
   ]
 
   mutating func settle(given: Set<String>) {
     if !given.contains("learning_rate") { learningRate = PartConfiguration.standardRate(of: name, train: train) }
     if !given.contains("alpha") { alpha = 2 * Double(rank) }
     if !given.contains("quantize") { quantize = train == .qlora ? .nf4 : .none }
+    if !given.contains("init") { `init` = initText == nil ? .random : .text }
+    if train == .adapter, !given.contains("dropout") { dropout = 0 }
   }
 
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
-    "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora], "targets": [.lora, .qlora],
-    "lora_plus_ratio": [.lora, .qlora], "layers": [.full, .lora, .qlora], "freeze": [.full],
-    "quantize": [.lora, .qlora, .adapter, .prefix, .prompt],
+    "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
+    "targets": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
+    "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full],
+    "quantize": [.lora, .qlora, .adapter, .prefix, .prompt, .pTuning], "tokens": [.prompt, .prefix, .pTuning],
+    "init": [.prompt], "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter],
+    "reduction": [.adapter], "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter],
+    "adapters": [.adapter], "fusion": [.adapter],
   ]
 
   private func reads(_ key: String) -> Bool {
@@ -130,8 +176,6 @@ extension PartConfiguration: Section {
   }
 
   func validate(at key: String) throws {
-    let method = train.rawValue
-    try refuse([.adapter, .prefix, .prompt].contains(train), key + "train", method, instead: "train it with lora")
     try require(
       learningRate.isFinite && learningRate >= 0, key + "learning_rate", "is \(learningRate)",
       "give a number of 0 or more")
@@ -160,8 +204,72 @@ extension PartConfiguration: Section {
     try require(
       name != .projector || quantize == .none, quantizes, "is \(quantize.rawValue), but the projector stays as it is",
       "remove it, and train the projector with lora or full")
+    try require((1...65536).contains(tokens), key + "tokens", "is \(tokens)", "give 1 to 65536")
+    try require(
+      (`init` == .text) == (initText.map { !$0.isEmpty } ?? false), key + "init_text",
+      `init` == .text ? "is missing or empty" : "is for 'init: text'", "give both, or neither")
+    try require((projection ?? 1) > 0, key + "projection", "is \(projection ?? 0)", "give 1 or more, or null")
+    try validateAdapters(at: key)
     try require(
       train == .full || freeze.isEmpty, key + "freeze", "is for 'train: full'", "remove it: all else is frozen anyway")
+  }
+}
+
+extension PartConfiguration {
+  private func validateAdapters(at key: String) throws {
+    try require(
+      reduction.map { $0.isFinite && $0 >= 1e-3 } ?? true, key + "reduction", "is \(reduction ?? 0)",
+      "give a number above 0")
+    try require(scaling?.isFinite ?? true, key + "scaling", "is \(scaling ?? 0)", "give a number")
+    try require(
+      activation.map(AdapterKind.activations.contains) ?? true, key + "activation", "is \(activation ?? "")",
+      "give one of \(AdapterKind.activations.joined(separator: ", "))")
+    for (index, name) in ([adapterName] + adapters.map(\.name)).enumerated() {
+      try require(
+        isAdapterName(name), key + (index == 0 ? "adapter_name" : "adapters.\(index - 1).name"), "is '\(name)'",
+        "use letters, digits, - and _")
+    }
+    for (index, adapter) in adapters.enumerated() {
+      try require(!adapter.path.isEmpty, "\(key)adapters.\(index).path", "is missing", "name the adapter's folder")
+    }
+    try require(
+      !fusion || adapters.count > 1, key + "adapters", "has \(adapters.count) to fuse", "name two adapters or more")
+  }
+}
+
+/// Where a bottleneck adapter stands and what it takes.
+public enum AdapterKind: String, CaseIterable, Sendable {
+  case houlsby, pfeiffer, parallel
+
+  static let activations = ["gelu", "gelu_new", "quick_gelu", "relu", "silu", "swish"]
+}
+
+extension AdapterKind: RunFileChoice {}
+
+/// Whether a name can name a folder and a parameter.
+public func isAdapterName(_ name: String) -> Bool {
+  !name.isEmpty && name.utf8.count <= 100
+    && name.unicodeScalars.allSatisfy {
+      $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || $0 == "-" || $0 == "_")
+    }
+}
+
+/// A bottleneck adapter that was trained before.
+public struct TrainedAdapter: Equatable, Sendable {
+  public var name = ""
+  public var path = ""
+
+  public init() {}
+}
+
+extension TrainedAdapter: Section {
+  static let keys: [Key<Self>] = [
+    Key("name", \.name, "what it is called here; default: the folder's name"),
+    Key("path", path: \.path, "its folder, as the adapters library saves it"),
+  ]
+
+  mutating func settle(given: Set<String>) {
+    if name.isEmpty { name = path.split(separator: "/").last.map(String.init) ?? "" }
   }
 }
 

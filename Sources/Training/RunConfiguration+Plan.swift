@@ -9,9 +9,6 @@ extension RunConfiguration {
   /// How each part is trained, stage by stage.
   public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
 
-  /// The data of the last stage, on which the result is evaluated.
-  public var evaluatedData: DataConfiguration { runStages[runStages.count - 1].data }
-
   /// The parts whose matrices are kept as 4-bit codes: those that any stage wants so, since weights are loaded once.
   public var quantised: Set<ModelPart> {
     Set(ModelPart.allCases.filter { part in runStages.contains { $0.train.parts[part.row].quantize == .nf4 } })

@@ -40,8 +40,10 @@ public enum OpenData: Sendable {
   }
 }
 
-extension OpenData {
-  var isLabelled: Bool { if case .labelled = self { true } else { false } }
+extension DataConfiguration {
+  fileprivate func asksTheSameLabels(as other: DataConfiguration) -> Bool {
+    problem == other.problem && labels == other.labels
+  }
 }
 
 extension DataSource {
@@ -50,54 +52,48 @@ extension DataSource {
 
 /// The data of a run, and the model as they ask for it: with a classifier for texts with labels.
 public struct RunData {
-  public let open: OpenData
+  /// The training data of each stage.
+  public let stages: [OpenData]
   public let folder: ModelFolder
   /// Of texts.
   public let labels: LabelSet?
 
-  /// The data of every stage of a run; the ranks share the look at the labels.
-  static func ofStages(of configuration: RunConfiguration, _ communicator: any Communicator) throws -> [RunData] {
+  /// Opens the training data of a run file; the ranks share the look at the labels.
+  public init(_ configuration: RunConfiguration, _ communicator: any Communicator) throws {
     let folder = try ModelFolder(configuration.model)
-    let stages = configuration.runStages.map(\.data)
-    let first = try RunData(stages[0], folder, communicator)
-    return try [first]
-      + stages.dropFirst().map { stage in
-        let other = try OpenData(stage.train, at: "stages: data.train")
-        guard other.isLabelled == first.open.isLabelled else {
-          throw Fault(
-            .badConfiguration, "one stage has conversations and another texts with labels", at: "stages: data.train",
-            "train on them in two runs")
-        }
-        return RunData(other, first.folder, labels: first.labels)
-      }
-  }
-
-  /// Opens training data.
-  public init(_ data: DataConfiguration, _ folder: ModelFolder, _ communicator: any Communicator) throws {
-    open = try OpenData(data.train, at: "data.train")
-    guard case .labelled(let records) = open else {
+    let rows = configuration.runStages
+    stages = try rows.map { row in
+      try OpenData(row.data.train, at: row.name.isEmpty ? "data.train" : "data.train of stage '\(row.name)'")
+    }
+    let texts = stages.compactMap { if case .labelled(let records) = $0 { records } else { nil } }
+    guard !texts.isEmpty else {
       (self.folder, labels) = (folder, nil)
       return
     }
-    let labels = try LabelSet(data, records, folder, communicator)
+    guard texts.count == stages.count, rows.allSatisfy({ $0.data.asksTheSameLabels(as: rows[0].data) }) else {
+      throw Fault(
+        .badConfiguration, "one stage trains on texts with labels, another on something else", at: "stages",
+        "give all stages data of one kind, and the same data.problem and data.labels")
+    }
+    let labels = try LabelSet(rows[0].data, texts, folder, communicator)
     self.labels = labels
     self.folder = try folder.classifying(labels.names, labels.problem)
   }
 
-  /// Other data with labels that are known.
-  public init(_ open: OpenData, _ folder: ModelFolder, labels: LabelSet?) {
-    (self.open, self.folder, self.labels) = (open, folder, labels)
+  /// A model for data whose labels are known.
+  public init(_ folder: ModelFolder, labels: LabelSet?) {
+    (stages, self.folder, self.labels) = ([], folder, labels)
   }
 
   /// What makes samples of conversations; nil for texts with labels.
-  public func inputs(_ model: MultimodalModel, maxLength: Int) throws -> ModelInputs? {
+  public func inputs(of open: OpenData, _ model: MultimodalModel, maxLength: Int) throws -> ModelInputs? {
     guard case .conversations = open else { return nil }
     return try ModelInputs(folder, model, maxLength: maxLength)
   }
 
-  /// - Parameter inputs: as ``inputs(_:maxLength:)`` gave them.
+  /// - Parameter inputs: as ``inputs(of:_:maxLength:)`` gave them.
   public func samples(
-    _ model: MultimodalModel, _ inputs: ModelInputs?, maxLength: Int
+    of open: OpenData, _ model: MultimodalModel, _ inputs: ModelInputs?, maxLength: Int
   ) throws -> any SampleSource {
     switch open {
     case .conversations(let records):
@@ -110,7 +106,7 @@ public struct RunData {
       let tokenizer = try Tokenizer(modelFolder: folder.path)
       try requireRoom(for: tokenizer, in: model, at: folder.path)
       return LabelledSamples(
-        records, labels, tokenizer, maxLength: min(maxLength, model.language.longestSequence ?? .max),
+        records, labels, tokenizer, maxLength: min(maxLength, model.longestSequence ?? .max),
         hasTypes: model.language.typeCount > 0, reads: classifier.reading.position)
     }
   }
@@ -119,7 +115,7 @@ public struct RunData {
 extension LabelSet {
   /// The labels of a run: those that the run file lists, else the model's own, else those in the data.
   init(
-    _ data: DataConfiguration, _ records: LabelledSet, _ folder: ModelFolder, _ communicator: any Communicator
+    _ data: DataConfiguration, _ records: [LabelledSet], _ folder: ModelFolder, _ communicator: any Communicator
   ) throws {
     let place = folder.path + "/config.json"
     let own = folder.isClassifier ? try ModelLabels.names(in: folder.configuration, at: place) : []
@@ -136,7 +132,8 @@ extension LabelSet {
     if let problem, !names.isEmpty {
       self.init(names, problem)
     } else {
-      let survey = try LabelSurvey(records, communicator)
+      var survey = LabelSurvey()
+      for set in records { survey.merge(try LabelSurvey(set, communicator)) }
       let problem = problem ?? survey.problem
       self.init(names.isEmpty ? try survey.labels(problem) : names, problem)
     }

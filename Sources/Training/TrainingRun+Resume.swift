@@ -35,11 +35,11 @@ extension TrainingRun {
     guard !folder.isEmpty else { return }
     try communicator.agreeOnSuccess {
       let checkpoint = try Checkpoint(folder: folder)
+      try labels.requireSame(as: checkpoint)
       if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
         noteDifferences(checkpoint)
       }
-      try labels.requireSame(as: checkpoint)
-      try begin(stage: stage(of: checkpoint))
+      begin(stage: stage(of: checkpoint))
       try trainer.restore(checkpoint, backend)
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }

@@ -29,11 +29,11 @@ public final class TrainingRun {
 
   public let configuration: RunConfiguration
   public let adapted: AdaptedModel
+  /// The labels of texts; nil for conversations.
+  public let labels: LabelSet?
   public let backend: any Backend
   let communicator: any Communicator
   let audience: any Audience
-  /// The labels of the texts; nil for conversations.
-  public let labels: LabelSet?
   let profile: Profile?
   let stages: [Stage]
   private(set) var present: Present
@@ -46,13 +46,13 @@ public final class TrainingRun {
   struct Present {
     let stage: Int
     let inputs: ModelInputs?
-    let features: FeatureCache?
     let samples: any SampleSource
+    let features: FeatureCache?
     let trainer: Trainer
   }
 
   var trainer: Trainer { present.trainer }
-  /// What makes samples of conversations in the present stage; nil where texts with labels are trained on.
+  /// How conversations become samples in the present stage; nil where texts with labels are trained on.
   public var inputs: ModelInputs? { present.inputs }
   /// What keeps the features of pictures, where they are kept.
   public var features: FeatureCache? { present.features }
@@ -84,9 +84,9 @@ public final class TrainingRun {
       return communicator.rank == 0 ? try OutputLock(output: configuration.output) : nil
     }
 
-    let data = try RunData.ofStages(of: configuration, communicator)
-    labels = data[0].labels
-    adapted = try AdaptedModel(data[0].folder, stages: configuration.methods, quantised: configuration.quantised)
+    let data = try RunData(configuration, communicator)
+    adapted = try AdaptedModel(data.folder, stages: configuration.methods, quantised: configuration.quantised)
+    labels = data.labels
     stages = try Stage.all(of: configuration, data, adapted.model)
     for (index, stage) in stages.enumerated() {
       adapted.begin(stage: index)
@@ -96,13 +96,12 @@ public final class TrainingRun {
         "train a part that the model has")
     }
     adapted.begin(stage: 0)
-    var notes: [String] = []
-    for stage in stages { notes += try TrainingRun.check(stage.samples(stage.inputs), communicator, threads: threads) }
+    let notes = try stages.flatMap { try TrainingRun.check($0.samples, communicator, threads: threads) }
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: stages[0].plan.seed, precision: configuration.precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
       backend: backend)
-    present = try TrainingRun.begin(
+    present = TrainingRun.begin(
       0, of: stages, adapted, configuration, features: nil, communicator, backend, audience, profile)
     if isLeader {
       if let reason = lock?.unavailable {
@@ -118,29 +117,28 @@ public final class TrainingRun {
     _ index: Int, of stages: [Stage], _ adapted: AdaptedModel, _ configuration: RunConfiguration,
     features known: FeatureCache?, _ communicator: any Communicator, _ backend: any Backend, _ audience: any Audience,
     _ profile: Profile?
-  ) throws -> Present {
+  ) -> Present {
     adapted.begin(stage: index)
-    let stage = stages[index]
-    var inputs = stage.inputs
+    var inputs = stages[index].inputs
     let features =
       known
-      ?? inputs.flatMap { inputs in
-        configuration.featureCache(for: adapted.model, inputs.processor, backend) { line in
+      ?? inputs.flatMap {
+        configuration.featureCache(for: adapted.model, $0.processor, backend) { line in
           if communicator.rank == 0 { audience.note(line) }
         }
       }
     inputs?.processor.features = features?.store
     return Present(
-      stage: index, inputs: inputs, features: features, samples: try stage.samples(inputs),
-      trainer: Trainer(adapted, stage.plan, features: features, communicator, backend, profile: profile))
+      stage: index, inputs: inputs, samples: stages[index].samples(inputs), features: features,
+      trainer: Trainer(adapted, stages[index].plan, features: features, communicator, backend, profile: profile))
   }
 
-  func begin(stage index: Int) throws {
+  func begin(stage index: Int) {
     guard index != present.stage else { return }
     // Features of pictures stay what they are where no stage trains the vision encoder.
     let changes = adapted.tuned.contains { MultimodalModel.part(of: $0.name) == .vision }
     if changes { present.features?.store.finish() }
-    present = try TrainingRun.begin(
+    present = TrainingRun.begin(
       index, of: stages, adapted, configuration, features: changes ? nil : present.features, communicator, backend,
       audience, profile)
   }
@@ -215,7 +213,7 @@ public final class TrainingRun {
     var isStopping = false
     while !isStopping, trainer.step < last {
       if trainer.step == trainer.plan.lastStep {
-        try begin(stage: present.stage + 1)
+        begin(stage: present.stage + 1)
         announce()
       }
       isStopping = try runStage(of: last, stop, log, events, trace)
@@ -265,7 +263,7 @@ public final class TrainingRun {
   /// - Parameter steps: counted from the start of the present stage.
   func makeLoader(steps: Range<Int>) -> Loader {
     stages[present.stage].makeLoader(
-      steps: steps, rank: communicator.rank, of: communicator.count, samples: present.samples)
+      present.samples, steps: steps, rank: communicator.rank, of: communicator.count)
   }
 
   private func warnAboutFeatures() {

@@ -21,13 +21,14 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let configuration = try runFile.require()
-    let folder = try ModelFolder(configuration.model)
+    let data = try RunData(configuration, SingleProcess())
     var (count, faults): (Int, [RecordFault]) = (0, [])
     var seen: [DataConfiguration] = []
-    for data in configuration.runStages.map(\.data) where !seen.contains(data) {
-      seen.append(data)
-      let found = try look(data, folder, show: max(0, show - count))
-      (count, faults) = (count + found.records, faults + found.faults)
+    for stage in configuration.runStages.map(\.data) where !seen.contains(stage) {
+      seen.append(stage)
+      let own = try look(stage, data, shown: count)
+      count += own.records
+      faults += own.faults
     }
     for fault in faults { printLine("error: \(fault.fault)") }
     printLine("\(count) records, \(faults.count) fault\(faults.count == 1 ? "" : "s")")
@@ -46,35 +47,36 @@ struct Check: ParsableCommand {
     if !faults.isEmpty { throw ExitCode(Fault.Kind.badData.rawValue) }
   }
 
-  /// Shows the first records of a stage and looks at all of them.
+  /// Shows the first records and looks at all of them.
   private func look(
-    _ data: DataConfiguration, _ folder: ModelFolder, show: Int
+    _ stage: DataConfiguration, _ data: RunData, shown: Int
   ) throws -> (records: Int, faults: [RecordFault]) {
-    let all = try OpenData(data.train + data.validation, at: "data")
-    let maxLength = data.maxLength
-    switch all {
-    case .conversations(let records):
-      let inputs = try ModelInputs(folder, folder.makeModel(), maxLength: maxLength)
-      for index in 0..<min(show, records.count) { try printLine(shown(records.record(index), inputs)) }
-      let processor = inputs.processor
-      let faults = records.faults(
-        in: 0..<records.count, most: .max, threads: ThreadCount.boundCores, alsoCheck: { _ = try processor.sample($0) })
-      return (records.count, faults)
-    case .labelled(let records):
-      let training = try RunData(data, folder, SingleProcess())
-      let model = try training.folder.makeModel()
-      let samples = try RunData(all, training.folder, labels: training.labels).samples(model, nil, maxLength: maxLength)
-      for index in 0..<min(show, records.count) {
+    let model = try data.folder.makeModel()
+    let open = try OpenData(stage.train + stage.validation, at: "data")
+    let inputs = try data.inputs(of: open, model, maxLength: stage.maxLength)
+    let samples = try data.samples(of: open, model, inputs, maxLength: stage.maxLength)
+    for index in 0..<max(0, min(show - shown, samples.count)) {
+      switch open {
+      case .conversations(let records):
+        if let inputs { try printLine(self.shown(records.record(index), inputs)) }
+      case .labelled(let records):
         let record = try records.record(index)
+        let tokens = try samples.sample(index).ids.count
         let pair = record.pair.map { " ⏐ " + $0 } ?? ""
-        printLine(
-          "── \(record.place): \(try samples.sample(index).ids.count) tokens, label \(record.label)\n\(record.text)\(pair)"
-        )
+        printLine("── \(record.place): \(tokens) tokens, label \(record.label)\n\(record.text)\(pair)")
       }
-      let faults = samples.faults(in: 0..<records.count, most: .max, threads: ThreadCount.boundCores)
-      for note in try samples.notes({ $0 }) { printLine(note) }
-      return (records.count, faults)
     }
+    let threads = ThreadCount.boundCores
+    let range = 0..<samples.count
+    guard case .conversations(let records) = open, let processor = inputs?.processor else {
+      let faults = samples.faults(in: range, most: .max, threads: threads)
+      for note in try samples.notes({ $0 }) { printLine(note) }
+      return (samples.count, faults)
+    }
+    return (
+      samples.count,
+      records.faults(in: range, most: .max, threads: threads, alsoCheck: { _ = try processor.sample($0) })
+    )
   }
 
   /// A sample's text: trained green, image tokens as one blue count, the rest grey.

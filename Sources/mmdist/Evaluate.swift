@@ -49,19 +49,20 @@ struct Evaluate: ParallelCommand {
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
-      let data = try evaluated(configuration, communicator)
+      let open = try evaluated(configuration)
+      let data = try model(for: open, configuration, communicator)
       let adapted = try LoadedModel(
         configuration, data.folder, checkpoint: checkpoint, ema ? .average : .trained, adapter: adapter,
         converted: weights.callAsFunction, backend
       ).adapted
-      let maxLength = configuration.evaluatedData.maxLength
-      var inputs = try data.inputs(adapted.model, maxLength: maxLength)
+      let maxLength = configuration.lastData.maxLength
+      var inputs = try data.inputs(of: open, adapted.model, maxLength: maxLength)
       let features = inputs.flatMap {
         configuration.featureCache(for: adapted.model, $0.processor, backend) { say(communicator, $0) }
       }
       inputs?.processor.features = features?.store
       let report: JSON
-      switch try data.samples(adapted.model, inputs, maxLength: maxLength) {
+      switch try data.samples(of: open, adapted.model, inputs, maxLength: maxLength) {
       case let texts as LabelledSamples:
         if checkpoint == nil, adapter ?? configuration.adapter == nil {
           for note in adapted.loadReport.notes(configuration.model) { say(communicator, note) }
@@ -85,10 +86,9 @@ struct Evaluate: ParallelCommand {
     }
   }
 
-  /// The records to evaluate on, and the model as they ask for it: the labels of texts are those of the checkpoint, or
-  /// follow from the model and the training data as in training.
-  private func evaluated(_ configuration: RunConfiguration, _ communicator: any Communicator) throws -> RunData {
-    let own = configuration.evaluatedData
+  /// The records to evaluate on.
+  private func evaluated(_ configuration: RunConfiguration) throws -> OpenData {
+    let own = configuration.lastData
     var sources = own.validation
     if let data {
       // Its columns are called as those of the run file's own data.
@@ -102,21 +102,31 @@ struct Evaluate: ParallelCommand {
       throw Fault(.usage, "no data to evaluate on", at: "data.validation", "name a file by --data or in the run file")
     }
     if let images { for index in sources.indices { sources[index].images = images } }
-    let open = try OpenData(sources, at: data == nil ? "data.validation" : "--data")
+    return try OpenData(sources, at: data == nil ? "data.validation" : "--data")
+  }
+
+  /// The model as the records ask for it: the labels of texts are those of the checkpoint, or follow from the model and
+  /// the training data as in training.
+  private func model(
+    for open: OpenData, _ configuration: RunConfiguration, _ communicator: any Communicator
+  ) throws -> RunData {
     let folder = try ModelFolder(configuration.model)
-    guard case .labelled = open else { return RunData(open, folder, labels: nil) }
+    guard case .labelled = open else { return RunData(folder, labels: nil) }
     let trained = try checkpoint.map { LabelSet(of: try Checkpoint(folder: $0)) } ?? nil
-    if let labels = trained {
-      return RunData(open, try folder.classifying(labels.names, labels.problem), labels: labels)
-    }
-    let training = try RunData(configuration.runStages[0].data, folder, communicator)
+    if let labels = trained { return RunData(try folder.classifying(labels.names, labels.problem), labels: labels) }
+    let training = try RunData(configuration, communicator)
     guard training.labels != nil else {
       throw Fault(
-        .badConfiguration, "the training data are conversations, and these are texts with labels", at: sources[0].path,
+        .badConfiguration, "the training data are conversations, and these are texts with labels", at: "mmdist eval",
         "evaluate on data of the same kind")
     }
-    return RunData(open, training.folder, labels: training.labels)
+    return training
   }
+}
+
+extension RunConfiguration {
+  /// The data of the last stage.
+  fileprivate var lastData: DataConfiguration { runStages[runStages.count - 1].data }
 }
 
 /// A model for use, not for training: the base model, with an adapter or the weights of a checkpoint.

@@ -25,7 +25,8 @@ def with_adapter(model, folder):
     left = {"missing": sorted(wanted.keys() - stored.keys()), "unexpected": sorted(stored.keys() - wanted.keys()),
             "shapes": sorted(key for key in wanted.keys() & stored.keys() if wanted[key].shape != stored[key].shape)}
     if not left["shapes"]:
-        left["unexpected"] += set_peft_model_state_dict(wrapped, stored).unexpected_keys
+        # What goes to the encoder of virtual tokens has its place there, and not in the model.
+        left["unexpected"] += [key for key in set_peft_model_state_dict(wrapped, stored).unexpected_keys if key != "prompt_embeddings"]
         bound = get_peft_model_state_dict(wrapped)
         left["unbound"] = sorted(key for key in stored if key in bound and not torch.equal(bound[key].float(), stored[key].float()))
     return wrapped.eval(), {kind: keys for kind, keys in left.items() if keys}
@@ -48,7 +49,8 @@ def main():
         for index, record in enumerate(read_records(options.records)):
             sample = reference.encode(record, options.images)
             inputs, labels = reference.batch([sample])
-            samples.append({"index": index, "nll": token_losses(model(**inputs).logits, labels).double().sum().item(), "tokens": supervised(sample["labels"])})
+            logits = model(**inputs).logits[:, -labels.shape[1]:]  # those of virtual tokens come first
+            samples.append({"index": index, "nll": token_losses(logits, labels).double().sum().item(), "tokens": supervised(sample["labels"])})
     nll, tokens = sum(s["nll"] for s in samples), sum(s["tokens"] for s in samples)
     print(json.dumps({"nll": nll, "tokens": tokens, "loss": nll / tokens, "samples": samples}))
     return 0

@@ -327,7 +327,7 @@ def save_adapter(model, folder):
     model.save_pretrained(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     for key in ("target_modules", "modules_to_save"):  # sets: their order changes from run to run
-        if isinstance(config[key], list): config[key].sort()
+        if isinstance(config.get(key), list): config[key].sort()
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
     (folder / "README.md").unlink(missing_ok=True)
 

@@ -80,9 +80,6 @@ final class ValidationTests: XCTestCase {
 
   func testWhatThisVersionCannotRunYetIsReadAndRefused() throws {
     for (set, key) in [
-      ("train.parts.vision.train=adapter", "train.parts.vision.train"),
-      ("train.parts.language.train=prefix", "train.parts.language.train"),
-      ("train.parts.language.train=prompt", "train.parts.language.train"),
       ("train.objective.contrastive.temperature=0.1", "train.objective.contrastive"),
       ("train.objective.embedding_mse={weight: 2}", "train.objective.embedding_mse"),
       ("parallel.strategy=shard", "parallel.strategy"), ("data.train.0.format=webdataset", "data.train.0.format"),

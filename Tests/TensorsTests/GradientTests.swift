@@ -196,6 +196,8 @@ final class GradientTests: XCTestCase {
     try check("gatherRows", [[4, 5]]) { $1.gatherRows($0[0], indices) }
     let places = backend.tensor([4, 1] as [Int32])
     try check("replaceRows", [[6, 5], [2, 5]]) { $1.replaceRows($0[0], places, with: $0[1]) }
+    try check("prepend", [[2, 5], [6, 5]]) { $1.prepend($0[0], to: $0[1], runs: [0..<1, 1..<4, 4..<6]) }
+    try check("tanh", [[3, 4]]) { $1.tanh($0[0]) }
     try check("joinColumns", [[4, 2], [4, 5]]) { $1.joinColumns($0) }
     try check("columns", [[4, 9]]) { inputs, context in
       let parts = context.columns(inputs[0], [0..<3, 3..<6, 6..<9])

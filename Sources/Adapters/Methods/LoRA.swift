@@ -47,6 +47,7 @@ public final class LoRA: Tuning {
   }
 
   public var added: [Parameter] { layers.flatMap { [$0.down, $0.up] } }
+  public let isMergeable = true
 
   public var summary: (method: String, what: String) {
     var kinds: [String: Int] = [:]
@@ -90,7 +91,7 @@ public final class LoRA: Tuning {
   }
 
   /// Draws A from the uniform distribution that PEFT uses (Kaiming, a = √5: bound 1/√inputs) and sets B to zero.
-  public func initialise(seed: UInt64, _ backend: any Backend) {
+  public func initialise(seed: UInt64, in adapted: AdaptedModel, _ backend: any Backend) {
     let stream = RandomStream([seed]).named("lora")
     for layer in layers {
       let (draws, bound) = (stream.named(layer.down.name), 1 / Double(layer.base.inputs).squareRoot())

@@ -33,6 +33,23 @@ extension Context {
     return y
   }
 
+  /// The same rows in front of every run of rows of x: [n, D], [T, D] → [runs·n + T, D].
+  ///
+  /// - Parameter runs: ranges of rows, in order, that cover all of x.
+  public func prepend(_ front: Tensor, to x: Tensor, runs: [Range<Int>]) -> Tensor {
+    let (backend, wants) = (backend, (front: tracks(front), x: tracks(x)))
+    let y = backend.joinRows(runs.flatMap { [front, x.slice($0)] })
+    record("prepend", inputs: [front, x], output: y) { [count = front.rows] dy in
+      let starts = runs.enumerated().map { $0.element.lowerBound + $0.offset * count }
+      let fronts = starts.map { dy.slice($0..<$0 + count) }
+      let rest = zip(starts, runs).map { dy.slice($0 + count..<$0 + count + $1.count) }
+      return [
+        wants.front ? fronts.dropFirst().reduce(fronts[0], backend.add) : nil, wants.x ? backend.joinRows(rest) : nil,
+      ]
+    }
+    return y
+  }
+
   /// [T, D₁], [T, D₂], … → [T, ΣD]
   public func joinColumns(_ parts: [Tensor]) -> Tensor {
     guard parts.count > 1 else { return parts[0] }
