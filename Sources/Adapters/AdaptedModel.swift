@@ -18,19 +18,26 @@ public final class AdaptedModel {
 
   /// Builds the model; its parameters have no values yet.
   ///
-  /// - Parameter methods: of each part; a part that is not named is frozen.
+  /// - Parameters:
+  ///   - methods: of each part; a part that is not named is frozen.
+  ///   - quantised: the parts whose matrices are kept as 4-bit codes.
   /// - Throws: `Fault` for a configuration that is not supported, a target that matches nothing, a method for a part
   ///   that the model does not have.
-  public convenience init(_ folder: ModelFolder, methods: [ModelPart: any TuningMethod]) throws {
-    try self.init(folder, stages: [methods])
+  public convenience init(
+    _ folder: ModelFolder, methods: [ModelPart: any TuningMethod], quantised: Set<ModelPart> = []
+  ) throws {
+    try self.init(folder, stages: [methods], quantised: quantised)
   }
 
   /// Builds the model with all that any of several stages needs; the first stage has begun.
   /// - Throws: as `init(_:methods:)`, and for stages that want different things of one part.
-  public init(_ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]]) throws {
+  public init(
+    _ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]], quantised: Set<ModelPart> = []
+  ) throws {
     self.folder = folder
     let plan = try StagePlan(methods)
-    model = try folder.makeModel(transforms: plan.tunings)
+    let quantize = Quantize(quantised)
+    model = try folder.makeModel(transforms: [quantize] + plan.tunings)
     // A language model alone has no other part to train: rows for them say nothing.
     let isMultimodal = model.isMultimodal
     tunings = plan.tunings.filter { isMultimodal || $0.part == .language }
@@ -40,6 +47,7 @@ public final class AdaptedModel {
     }
     let ever = Set(stages.flatMap(\.trained).map { ObjectIdentifier($0) })
     tuned = model.parameters.filter { ever.contains(ObjectIdentifier($0)) }
+    try quantize.check(model, tuned: tuned)
     begin(stage: 0)
   }
 
@@ -135,7 +143,8 @@ extension AdaptedModel {
       guard !own.isEmpty else { continue }
       let trained = own.filter(\.isTrainable)
       rows.append([
-        part.rawValue, tuning.summary.method, trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",
+        part.rawValue, tuning.summary.method + (own.contains { $0.isQuantised } ? ", nf4" : ""),
+        trained.isEmpty ? "-" : "\(learningRates[part] ?? 0)",
         grouped(trained.reduce(0) { $0 + $1.count }), grouped(own.reduce(0) { $0 + $1.count }), tuning.summary.what,
       ])
     }

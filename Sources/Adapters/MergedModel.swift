@@ -2,6 +2,7 @@ import Foundation
 import Ground
 import Models
 import Modules
+import SafeTensors
 import Tensors
 
 extension AdaptedModel {
@@ -14,7 +15,12 @@ extension AdaptedModel {
 
   /// Writes the whole model with the updates added to its weights: weights in one safetensors file, and every other
   /// file of the model folder as it is.
-  public func exportMerged(to path: String, layout: Layout, backend: any Backend) throws {
+  ///
+  /// - Parameter quantises: whether matrices that are kept as 4-bit codes, or where there is none those of the language
+  ///   model, become codes again. The sum is rounded to them, and this model is then what was written.
+  public func exportMerged(
+    to path: String, layout: Layout, quantises: Bool = false, backend: any Backend
+  ) throws {
     guard layout == .hub || model.isMultimodal else {
       throw Fault(.usage, "a language model alone has no LLaVA layout", at: path, "use --format merged")
     }
@@ -27,17 +33,78 @@ extension AdaptedModel {
     let temporary = path + ".writing"
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
+    let coded = quantises ? matricesToQuantise : []
+    try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend)
+    if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
+    try copyOtherFiles(to: temporary)
+    try folder.quantised(quantises ? .some(quantisation(coded)) : .none).writeConfiguration(to: temporary)
+    try replaceFolder(path, with: temporary)
+  }
+
+  /// Writes weight by weight: what is merged or decoded is in memory one matrix at a time.
+  private func writeWeights(
+    to path: String, layout: Layout, coded: Set<ObjectIdentifier>, _ backend: any Backend
+  ) throws {
     let updates = Dictionary(uniqueKeysWithValues: lowRankLayers.map { (ObjectIdentifier($0.base.weight), $0) })
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     let names = model.weightNames
-    let tensors = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
+    let weights = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
       let name = layout == .hub ? names.hub(parameter.name) : names.llava(parameter.name)
-      return (name, updates[ObjectIdentifier(parameter)]?.merged(backend) ?? parameter.value)
+      return (parameter: parameter, name: name, layer: updates[ObjectIdentifier(parameter)])
     }
-    try write(tensors, to: temporary + "/model.safetensors", backend)
-    try copyOtherFiles(to: temporary)
-    try folder.writeConfiguration(to: temporary)
-    try replaceFolder(path, with: temporary)
+    let descriptions = weights.flatMap { weight in
+      coded.contains(ObjectIdentifier(weight.parameter))
+        ? bitsandbytesDescriptions(weight.name, shape: weight.parameter.shape)
+        : [
+          TensorDescription(
+            name: weight.name, dtype: weight.layer == nil ? weight.parameter.value.dtype : .float32,
+            shape: weight.parameter.shape)
+        ]
+    }
+    try writeSafeTensors(descriptions, metadata: ["format": "pt"], to: path) { append in
+      for (parameter, name, layer) in weights {
+        let value = parameter.value
+        if !coded.contains(ObjectIdentifier(parameter)) {
+          try backend.withBytes(of: layer?.merged(backend) ?? backend.plain(value, as: value.dtype), append)
+          continue
+        }
+        if layer != nil || value.nf4?.isCoded != true {
+          parameter.value = try quantised(
+            layer?.merged(backend) ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend
+          )
+        }
+        for part in bitsandbytesTensors(of: parameter.value, name: name, backend) {
+          try backend.withBytes(of: part, append)
+        }
+      }
+    }
+  }
+
+  /// What becomes codes in an export: what is codes now, else the matrices of the language model's layers.
+  private var matricesToQuantise: Set<ObjectIdentifier> {
+    let linear = model.linears.map(\.weight).filter(model.multipliesOnly)
+    let present = linear.filter { $0.value.nf4 != nil }
+    let chosen = present.isEmpty ? linear.filter { MultimodalModel.part(of: $0.name) == .language } : present
+    return Set(chosen.map { ObjectIdentifier($0) })
+  }
+
+  /// `quantization_config`: every linear layer that is not codes is one to skip.
+  private func quantisation(_ coded: Set<ObjectIdentifier>) -> JSON {
+    let parts = [ModelPart.vision: "model.vision_tower", .projector: "model.multi_modal_projector", .language: ""]
+    var skipped: [String] = []
+    for linear in model.linears where !coded.contains(ObjectIdentifier(linear.weight)) {
+      let part = MultimodalModel.part(of: linear.path)
+      let isWhole = !model.linears.contains {
+        MultimodalModel.part(of: $0.path) == part && coded.contains(ObjectIdentifier($0.weight))
+      }
+      let name = part != .language && isWhole ? parts[part] ?? linear.path : linear.path
+      if !skipped.contains(name) { skipped.append(name) }
+    }
+    return [
+      "quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "bnb_4bit_quant_type": "nf4",
+      "bnb_4bit_use_double_quant": true, "bnb_4bit_compute_dtype": "bfloat16", "bnb_4bit_quant_storage": "uint8",
+      "llm_int8_skip_modules": .array(skipped.map(JSON.string)),
+    ]
   }
 
   /// Configuration, tokenizer and processor files; weights, adapters and folders stay behind.

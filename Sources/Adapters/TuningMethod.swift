@@ -55,6 +55,7 @@ private let methods: [PartConfiguration.Method: Entry] = [
   .frozen: Entry { _ in Frozen() },
   .full: Entry { FullTuning(layers: $0.layers, frozen: $0.freeze) },
   .lora: Entry(LoRAFormat.self) { LoRASettings($0) },
+  .qlora: Entry(LoRAFormat.self) { LoRASettings($0) },  // beside `Quantize`
   .adapter: Entry(BottleneckFormat.self) { AdapterRow($0) },
   .prompt: Entry(VirtualTokenFormat<PromptTuning>.self) { PromptTuning($0) },
   .prefix: Entry(VirtualTokenFormat<PrefixTuning>.self) { PrefixTuning($0) },

@@ -2,7 +2,7 @@ import Foundation
 
 /// A run file that is ready to be used: a way to fine-tune that the field knows by a name.
 public enum Recipe: String, CaseIterable, Sendable {
-  case demo, projector, llava
+  case demo, projector, llava, qlora
   case llavaLoRA = "llava-lora"
   case twoRates = "two-rates"
 
@@ -13,6 +13,7 @@ public enum Recipe: String, CaseIterable, Sendable {
     case .projector: "only the projector is trained: the first thing to try, and little that can go wrong"
     case .llava: "LLaVA-1.5: align the projector, then train it and the whole language model"
     case .llavaLoRA: "LLaVA-1.5 with LoRA: align the projector, then LoRA r=128 on the language model"
+    case .qlora: "QLoRA: the language model's matrices in 4 bits, LoRA on them, and the whole projector"
     case .twoRates: "LoRA on the vision encoder at 2e-4 and on the language model at 5e-4, and the whole projector"
     }
   }
@@ -79,6 +80,21 @@ public enum Recipe: String, CaseIterable, Sendable {
     case .llava: stages("{train: full, learning_rate: 2.0e-5}")
     case .llavaLoRA:
       stages("{train: lora, learning_rate: 2.0e-4, rank: 128, alpha: 256, dropout: 0.05, targets: all-linear}")
+    case .qlora:
+      """
+      train:
+        epochs: 1
+        global_batch: 128
+        micro_batch: 1
+        precision: bfloat16
+        recompute: true          # activations of one layer at a time: with 4-bit weights they are most of the memory
+        parts:
+          vision: {train: frozen}
+          projector: {train: full, learning_rate: 2.0e-5}
+          language: {train: qlora, learning_rate: 2.0e-4, rank: 64, alpha: 16, dropout: 0.05}
+        schedule: {name: constant, warmup_ratio: 0.03}
+
+      """
     case .twoRates:
       """
       train:

@@ -76,8 +76,9 @@ public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path
 
 /// Makes a rename or a new file in the folder of `path` durable.
 public func syncFolder(of path: String) {
-  let folder = (path as NSString).deletingLastPathComponent
-  let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  // Foundation's own way traps where the path is one letter.
+  let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+  let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { return }
   fsync(descriptor)
   close(descriptor)

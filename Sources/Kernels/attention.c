@@ -41,7 +41,7 @@ INLINE struct mmd_matrix transposed(const void *x, size_t stride) { return (stru
 /// C[m,n] = A[m,k] · B[k,n], added to C where it `adds`.
 INLINE void multiply(const struct mmd_attention_tile *tile, struct mmd_matrix a, struct mmd_matrix b, size_t m, size_t n,
                      size_t k, bool adds, float *c, size_t c_stride) {
-  const struct mmd_term term = {a, b, k, tile->is_half};
+  const struct mmd_term term = {.a = a, .b = b, .k = k, .is_half = tile->is_half};
   tile->product(&term, 1, m, n, 1, adds ? c : NULL, c_stride, c, c_stride);
 }
 

@@ -1,12 +1,14 @@
 // Products on AVX-512 registers: f32 by fused multiply-add, bf16 by the processor's own instruction with f32 sums.
 //
-// B is brought into panels that fit the first caches; A is read where it lies. Every element of C is summed along k in
-// one order, which depends on k alone: neither on its row and column nor on how C was cut into tiles.
+// B is brought into panels that fit the first caches, NF4 codes as the numbers that they stand for; A is read where it
+// lies. Every element of C is summed along k in one order, which depends on k alone: neither on its row and column nor on
+// how C was cut into tiles.
 #include "Kernels.h"
 #include "multiversion.h"
 #include <string.h>
 
 #if defined(__x86_64__)
+#include "nf4_avx512.h"
 #include <immintrin.h>
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
@@ -223,6 +225,16 @@ PANEL_PRODUCT(panel_product_bf16, BF16, uint16_t, block_bf16)
 
 // --- products ------------------------------------------------------------------------------------------------------
 
+/// Bytes of `count` numbers of B that follow each other.
+INLINE size_t stored_bytes(const struct mmd_term *term, size_t count) {
+  return term->nf4.codes ? count / 2 : count * (term->is_half ? 2 : 4);
+}
+
+/// Where number `place` of B lies.
+INLINE const char *stored_at(const struct mmd_term *term, size_t place) {
+  if (term->nf4.codes) return (const char *)term->nf4.codes + (term->nf4_first + place) / 2;
+  return (const char *)term->b.at + stored_bytes(term, place);
+}
 
 /// How much of k a panel takes: equal parts, in whole registers of words.
 INLINE size_t equal_depth(size_t k, size_t most, size_t multiple) {
@@ -230,10 +242,11 @@ INLINE size_t equal_depth(size_t k, size_t most, size_t multiple) {
 }
 
 /// One strip of C, n columns from `column` on, plus one term; panels are taken along k.
-#define STRIP(name, target_level, type, pack_along, panel_product)                                                     \
+#define STRIP(name, target_level, type, pack_along, panel_product, nf4_runs)                                           \
   target_level static void name(const struct mmd_term *term, size_t m, size_t column, size_t n, size_t after,          \
                                 uint32_t *panel, struct target to) {                                                   \
     enum { in_word = 4 / sizeof(type) };                                                                               \
+    type decoded[in_word * panel_depth * most_columns];                                                                \
     const struct mmd_matrix a = term->a, b = term->b;                                                                  \
     const bool across = b.row_stride == 1; /* B is stored by columns */                                                \
     const size_t k = term->k, stride = across ? b.column_stride : b.row_stride;                                        \
@@ -241,24 +254,30 @@ INLINE size_t equal_depth(size_t k, size_t most, size_t multiple) {
     const size_t columns = parts_of(n, lanes) * lanes;                                                                 \
     for (size_t depth = 0; depth < k; depth += step) {                                                                 \
       const size_t deep = least(k - depth, step);                                                                      \
-      const type *from = (const type *)b.at + column * b.column_stride + depth * b.row_stride;                         \
-      if (across) pack_across((const char *)from, stride * sizeof(type), n, deep * sizeof(type), columns, panel);      \
-      else pack_along(from, stride, n, deep, columns, panel);                                                          \
+      const size_t place = column * b.column_stride + depth * b.row_stride;                                            \
+      const type *from = (const type *)b.at + place;                                                                   \
+      size_t gap = stride;                                                                                             \
+      if (term->nf4.codes) {                                                                                           \
+        gap = across ? deep : n;                                                                                       \
+        nf4_runs(&term->nf4, term->nf4_first + place, stride, across ? n : deep, gap, decoded);                        \
+        from = decoded;                                                                                                \
+      }                                                                                                                \
+      if (across) pack_across((const char *)from, gap * sizeof(type), n, deep * sizeof(type), columns, panel);         \
+      else pack_along(from, gap, n, deep, columns, panel);                                                             \
       /* What is packed next: the rest of this strip, then the next one. */                                            \
       const bool last = depth + step >= k;                                                                             \
       const size_t next_width = last ? after : n, next_deep = last ? least(k, step) : least(k - depth - step, step);   \
-      const size_t next_column = last ? column + n : column, next_depth = last ? 0 : depth + step;                     \
-      const type *next = (const type *)b.at + next_column * b.column_stride + next_depth * b.row_stride;               \
+      const size_t next = (last ? column + n : column) * b.column_stride + (last ? 0 : depth + step) * b.row_stride;   \
       panel_product(m, n, deep, (const type *)a.at + depth * a.column_stride, a.row_stride, a.column_stride, panel,    \
-                    &to, (const char *)next, across || !next_width ? next_width : next_deep, stride * sizeof(type),    \
-                    (across ? next_deep : next_width) * sizeof(type));                                                 \
+                    &to, stored_at(term, next), across || !next_width ? next_width : next_deep,                        \
+                    stored_bytes(term, stride), stored_bytes(term, across ? next_deep : next_width));                  \
       to.start = to.c;                                                                                                 \
       to.start_stride = to.c_stride;                                                                                   \
     }                                                                                                                  \
   }
 
-STRIP(strip_f32, AVX512, float, pack_along_f32, panel_product_f32)
-STRIP(strip_bf16, BF16, uint16_t, pack_along_bf16, panel_product_bf16)
+STRIP(strip_f32, AVX512, float, pack_along_f32, panel_product_f32, nf4_runs_f32)
+STRIP(strip_bf16, BF16, uint16_t, pack_along_bf16, panel_product_bf16, nf4_runs_bf16)
 
 MMD_PRODUCT(mmd_product_avx512) {
   _Alignas(64) uint32_t panel[panel_depth * most_columns];

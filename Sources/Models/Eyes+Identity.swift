@@ -31,6 +31,9 @@ extension MultimodalModel.Eyes {
     for parameter in parameters {
       add("\(parameter.name) \(parameter.shape) \(parameter.typeInUse.rawValue)")
       backend.withBytes(of: parameter.value) { checksum.add($0) }
+      guard let nf4 = parameter.value.nf4 else { continue }
+      for part in nf4.tensors { backend.withBytes(of: part) { checksum.add($0) } }
+      add("NF4 \(nf4.offset.bitPattern)")
     }
     return checksum.digits
   }

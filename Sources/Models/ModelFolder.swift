@@ -33,6 +33,14 @@ public struct ModelFolder {
     try writeDurably(configuration.indented, to: folder + "/config.json")
   }
 
+  /// The same with this `quantization_config`, or without any.
+  public func quantised(_ setting: JSON?) -> ModelFolder {
+    let key = "quantization_config"
+    guard var members = configuration.object, setting != nil || members.keys.contains(key) else { return self }
+    members[key] = setting
+    return ModelFolder(path, configuration: .object(members))
+  }
+
   /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
   public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
     try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms, head: head)
@@ -40,10 +48,11 @@ public struct ModelFolder {
 
   /// Gives every parameter of `model` its value, but those that `isFresh` names, which an initialiser fills.
   ///
-  /// Frozen matrices are used where the file is mapped when its type is the wanted one; trainable ones are copied
-  /// to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
+  /// Frozen matrices are used where the file is mapped when its type is the wanted one, and where they are 4-bit codes;
+  /// trainable ones are copied to F32 memory of their own, and so are vectors, for whose sake no file needs to stay mapped.
   /// - Parameters:
-  ///   - precision: of frozen matrices, and of trainable ones in products; vectors are F32.
+  ///   - precision: of frozen matrices, what the values of 4-bit codes are rounded to, and of trainable matrices in
+  ///     products; vectors are F32.
   ///   - provider: gives the file of frozen matrices that have to be converted; without it, or where it has none,
   ///     they are converted into memory of this process.
   ///   - seed: of a classifier that the files lack.
@@ -57,14 +66,34 @@ public struct ModelFolder {
     let files = try WeightFiles(folder: path)
     let (bindings, report) = try bind(files, to: model, isFresh: isFresh)
     initialise(report.initialised, of: model, seed: seed, backend)
-    let loads = try bindings.map { (parameter: $0.0, source: try source($0.1, of: files, for: $0.0)) }
+    var loads: [(parameter: Parameter, source: WeightConversion.Source)] = []
+    for (parameter, key) in bindings {
+      precondition(!(parameter.isQuantised && parameter.isTrainable), "\(parameter.name) is 4-bit codes and trained")
+      if files[key + NF4Weight.state] != nil {
+        let stored = try NF4Weight(key, shape: parameter.shape) { files[$0] }
+        parameter.value = prepared(stored, parameter, keeps: model.multipliesOnly(by: parameter), precision, backend)
+      } else {
+        var source = try source(key, of: files, for: parameter)
+        source.form = parameter.isQuantised ? .nf4 : .plain(precision)
+        loads.append((parameter, source))
+      }
+    }
     let conversion = WeightConversion(
-      loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source), to: precision)
+      loads.filter { !$0.parameter.isTrainable && $0.parameter.shape.count > 1 }.map(\.source))
     let converted = try provider?(conversion)
     for (parameter, source) in loads {
       if let converted, converted.entries[source.name] != nil {
-        parameter.value = backend.adopt(
-          try converted.bytes(of: source.name), shape: parameter.shape, dtype: precision, owner: converted)
+        parameter.value =
+          source.form == .nf4
+          ? try NF4Weight(source.name, shape: parameter.shape) { name in
+            converted.entries[name].map { (converted, $0) }
+          }.tensor(backend, as: precision)
+          : backend.adopt(
+            try converted.bytes(of: source.name), shape: parameter.shape, dtype: precision, owner: converted)
+        continue
+      }
+      guard source.form != .nf4 else {
+        parameter.value = try WeightConversion.quantised(source, as: precision, backend)
         continue
       }
       let stored = backend.adopt(source.bytes, shape: parameter.shape, dtype: source.entry.dtype, owner: source.file)
@@ -91,6 +120,15 @@ public struct ModelFolder {
     return WeightConversion.Source(name: key, file: file, entry: entry, bytes: try file.bytes(of: key))
   }
 
+  /// - Parameter keeps: whether the codes can stay what they are.
+  private func prepared(
+    _ stored: NF4Weight, _ parameter: Parameter, keeps: Bool, _ precision: DType, _ backend: any Backend
+  ) -> Tensor {
+    let codes = stored.tensor(backend, as: precision)
+    if keeps, !parameter.isTrainable { return codes }
+    return backend.dequantised(codes, as: parameter.isTrainable || parameter.shape.count == 1 ? .float32 : precision)
+  }
+
   private func prepared(
     _ stored: Tensor, _ parameter: Parameter, _ precision: DType, _ backend: any Backend
   ) -> Tensor {
@@ -108,6 +146,8 @@ public struct ModelFolder {
     let names = model.weightNames
     var keysByName: OrderedDictionary<String, String> = [:]
     for key in files.names {
+      // What lies beside the codes of a weight is no weight of its own.
+      if let owner = NF4Weight.owner(of: key), files[owner] != nil { continue }
       if let other = keysByName.updateValue(key, forKey: names.canonical(key)) {
         throw Fault(
           .badData, "'\(other)' and '\(key)' are the same weight", at: path, "remove one of them from the files")

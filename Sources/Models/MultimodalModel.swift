@@ -87,6 +87,7 @@ public final class MultimodalModel {
   public let linears: [Linear]
   /// The family of checkpoint keys.
   public let isMultimodal: Bool
+  private let multiplied: Set<ObjectIdentifier>
 
   init(eyes: Eyes?, language: any LanguageModel, classifier: SequenceClassifier? = nil, blueprint: Blueprint) {
     self.classifier = classifier
@@ -95,6 +96,8 @@ public final class MultimodalModel {
     parameters = blueprint.parameters
     linears = blueprint.linears
     isMultimodal = eyes != nil
+    multiplied = Set(
+      blueprint.linears.filter { !MultimodalModel.isHead($0.path) && !$0.isTied }.map { ObjectIdentifier($0.weight) })
   }
 
   /// The part that a parameter or module belongs to, by its path.
@@ -103,6 +106,9 @@ public final class MultimodalModel {
     if path.hasPrefix("model.multi_modal_projector.") { return .projector }
     return .language
   }
+
+  /// Whether nothing is done with the parameter but multiplying by it: it is a linear layer's matrix, not a head's.
+  public func multipliesOnly(by parameter: Parameter) -> Bool { multiplied.contains(ObjectIdentifier(parameter)) }
 
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
@@ -157,6 +163,7 @@ extension MultimodalModel {
     let reader = try ConfigurationReader(configuration, at: place)
     let blueprint = Blueprint(transforms: transforms)
     let type = try reader.string("model_type")
+    try reader.readQuantisation()
     guard type == "llava" else {
       let isClassifier = SequenceClassifier.isAsked(by: configuration)
       if let head {

@@ -15,7 +15,7 @@ import Tensors
 /// checksum in it; else it is made again.
 extension WeightConversion {
   /// To be changed with the layout of the file or the meaning of its numbers.
-  static let format = "mmdist converted weights 1"
+  static let format = "mmdist converted weights 2"
   /// Values begin at a page of the mapping.
   private static let alignment = 4096
 
@@ -55,10 +55,16 @@ extension WeightConversion {
 
   private func isWhole(_ path: String) -> Bool {
     guard let file = try? open(path) else { return false }
-    let bytes = runs.compactMap { run in
-      (try? file.bytes(of: run.source.name)).map { run.bytes(in: $0, size: target.size) }
-    }
+    let bytes = descriptions.flatMap { description in (try? file.bytes(of: description.name)).map(pieces) ?? [] }
     return digits(of: Checksum.digits(ofEach: bytes)) == file.metadata["checksum"]
+  }
+
+  /// What of a tensor, or of some whole runs of it, goes into the checksum as one.
+  private func pieces(_ bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
+    let size = WeightConversion.runLength / 2  // the codes of a run
+    return stride(from: 0, to: bytes.count, by: size).map {
+      UnsafeRawBufferPointer(rebasing: bytes[$0..<min($0 + size, bytes.count)])
+    }
   }
 
   private func name(_ digits: String) -> String { "weights/\(digits).safetensors" }
@@ -135,21 +141,35 @@ extension WeightConversion {
     defer { close(descriptor) }
     try header(String(repeating: "0", count: 32)).withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
     var checksums: [String] = []
-    var last: Source?
-    for (run, digits) in zip(runs, content.runs) {
-      if let last, last.name != run.source.name { last.file.release(last.name) }
-      last = run.source
-      guard Checksum.digits(of: run.stored) == digits else {
+    var contents = content.runs[...]
+    func check(_ run: Run) throws {
+      guard Checksum.digits(of: run.stored) == contents.popFirst() else {
         throw Fault(
           .inputOutput, "the weights change while they are read", at: run.source.file.path,
           "start again when they are whole")
       }
-      try backend.withBytes(of: converted(run, backend)) { bytes in
-        checksums.append(Checksum.digits(of: bytes))
-        try writeAll(bytes, to: descriptor, path: path)
-      }
     }
-    last?.file.release(last?.name ?? "")
+    func append(_ bytes: UnsafeRawBufferPointer) throws {
+      checksums += pieces(bytes).map(Checksum.digits(of:))
+      try writeAll(bytes, to: descriptor, path: path)
+    }
+    for source in sources {
+      switch source.form {
+      case .plain(let dtype):
+        for run in source.runs {
+          try check(run)
+          try backend.withBytes(of: backend.cast(run.tensor(backend), to: dtype), append)
+        }
+      case .nf4:
+        let scales = try WeightConversion.quantise(source, backend, before: check) {
+          try backend.withBytes(of: $0, append)
+        }
+        let parts = NF4Weight.parts(
+          source.descriptions, shape: source.entry.shape, dtype: source.entry.dtype, scales, backend)
+        for part in parts { try part.withUnsafeBytes(append) }
+      }
+      source.file.release(source.name)
+    }
     let first = header(digits(of: checksums))
     guard lseek(descriptor, 0, SEEK_SET) == 0 else {
       throw Fault(.inputOutput, "cannot seek: \(systemReason())", at: path, "check the disk")

@@ -2,23 +2,53 @@ import Ground
 import SafeTensors
 import Tensors
 
-/// The frozen matrices of a model that its files do not hold as they are wanted: of another type, or at addresses
-/// that are no multiples of their elements.
+/// The frozen matrices of a model that its files do not hold as they are wanted: of another type, at addresses that are
+/// no multiples of their elements, or not as 4-bit codes.
 ///
 /// Each process can convert them for itself, or all map a file that one of them made: `prepare(in:_:verifies:)`.
 public struct WeightConversion {
   /// Makes or finds the file of converted weights; nil leaves the conversion to the process itself.
   public typealias Provider = (WeightConversion) throws -> SafeTensorsFile?
 
+  /// How a matrix is wanted.
+  enum Form: Equatable {
+    case plain(DType)
+    case nf4
+
+    var name: String {
+      switch self {
+      case .plain(let dtype): dtype.rawValue
+      case .nf4: "NF4"
+      }
+    }
+  }
+
   struct Source {
     let name: String
     let file: SafeTensorsFile
     let entry: SafeTensorsFile.Entry
     let bytes: UnsafeRawBufferPointer
+    var form = Form.plain(.float32)
 
     /// Whether it can be used where it lies.
-    func isUsable(as dtype: DType) -> Bool {
-      entry.dtype == dtype && Int(bitPattern: bytes.baseAddress) % dtype.size == 0
+    var isUsable: Bool {
+      guard case .plain(let dtype) = form else { return false }
+      return entry.dtype == dtype && Int(bitPattern: bytes.baseAddress) % dtype.size == 0
+    }
+
+    /// What it becomes in a file.
+    var descriptions: [TensorDescription] {
+      switch form {
+      case .plain(let dtype): [TensorDescription(name: name, dtype: dtype, shape: entry.shape)]
+      case .nf4: NF4Weight.descriptions(name, shape: entry.shape)
+      }
+    }
+
+    var runs: [Run] {
+      let count = entry.shape.reduce(1, *)
+      return stride(from: 0, to: count, by: WeightConversion.runLength).map { start in
+        Run(source: self, elements: start..<min(start + WeightConversion.runLength, count))
+      }
     }
   }
 
@@ -27,48 +57,40 @@ public struct WeightConversion {
     let source: Source
     let elements: Range<Int>
 
-    /// Their bytes among those of the whole weight, whose elements have `size` bytes each.
-    func bytes(in weight: UnsafeRawBufferPointer, size: Int) -> UnsafeRawBufferPointer {
-      UnsafeRawBufferPointer(rebasing: weight[elements.lowerBound * size..<elements.upperBound * size])
+    var stored: UnsafeRawBufferPointer {
+      let size = source.entry.dtype.size
+      return UnsafeRawBufferPointer(rebasing: source.bytes[elements.lowerBound * size..<elements.upperBound * size])
     }
 
-    var stored: UnsafeRawBufferPointer { bytes(in: source.bytes, size: source.entry.dtype.size) }
+    func tensor(_ backend: any Backend) -> Tensor {
+      backend.adopt(stored, shape: [elements.count], dtype: source.entry.dtype, owner: source.file)
+    }
   }
 
-  /// How many elements a run has at most.
+  /// How many elements a run has at most: whole blocks of 4-bit codes.
   static let runLength = 2 << 20
 
-  public let target: DType
+  /// Those that are to be converted, plain ones first: what is widest is aligned best.
   let sources: [Source]
 
-  init(_ sources: [Source], to target: DType) {
-    self.target = target
-    self.sources = sources.filter { !$0.isUsable(as: target) }
+  init(_ sources: [Source]) {
+    let needed = sources.filter { !$0.isUsable }
+    self.sources = needed.filter { $0.form != .nf4 } + needed.filter { $0.form == .nf4 }
   }
 
   public var isEmpty: Bool { sources.isEmpty }
-  /// The converted weights, in the order of their file.
-  var descriptions: [TensorDescription] {
-    sources.map { TensorDescription(name: $0.name, dtype: target, shape: $0.entry.shape) }
+  /// What they become: "BF16", "NF4", "BF16 and NF4".
+  public var summary: String {
+    var names: [String] = []
+    for source in sources where !names.contains(source.form.name) { names.append(source.form.name) }
+    return names.joined(separator: " and ")
   }
+  /// The converted weights, in the order of their file.
+  var descriptions: [TensorDescription] { sources.flatMap(\.descriptions) }
   /// What they take.
   public var byteCount: Int { descriptions.reduce(0) { $0 + ($1.byteCount ?? 0) } }
 
-  var runs: [Run] {
-    sources.flatMap { source in
-      let count = source.entry.shape.reduce(1, *)
-      return stride(from: 0, to: count, by: WeightConversion.runLength).map { start in
-        Run(source: source, elements: start..<min(start + WeightConversion.runLength, count))
-      }
-    }
-  }
-
-  /// The converted elements of a run.
-  func converted(_ run: Run, _ backend: any Backend) -> Tensor {
-    let stored = backend.adopt(
-      run.stored, shape: [run.elements.count], dtype: run.source.entry.dtype, owner: run.source.file)
-    return backend.cast(stored, to: target)
-  }
+  var runs: [Run] { sources.flatMap(\.runs) }
 }
 
 // MARK: Content
@@ -76,7 +98,7 @@ public struct WeightConversion {
 extension WeightConversion {
   /// The digits of a conversion's input, whole and by run.
   struct Content {
-    /// Of the target, of all names, types and shapes, and of every byte.
+    /// Of all names, types, shapes and wanted forms, and of every byte.
     let digits: String
     let runs: [String]
   }
@@ -90,8 +112,8 @@ extension WeightConversion {
 
   /// What is to be converted, but for the numbers.
   private var layout: String {
-    let weights = sources.map { "\($0.name)\n\($0.entry.dtype.rawValue) \($0.entry.shape)" }
-    return ([WeightConversion.format, target.rawValue] + weights).joined(separator: "\n")
+    let weights = sources.map { "\($0.name)\n\($0.entry.dtype.rawValue) \($0.entry.shape) as \($0.form.name)" }
+    return ([WeightConversion.format] + weights).joined(separator: "\n")
   }
 
   /// Digits of this layout and of the identities of all files; nil while a file may still be changing.

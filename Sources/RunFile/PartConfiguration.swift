@@ -41,6 +41,8 @@ public struct PartConfiguration: Equatable, Sendable {
     case frozen, full, lora, qlora, adapter, prefix, prompt
     case pTuning = "p_tuning"
   }
+  /// How frozen matrices are kept: as they are, or as 4-bit codes (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
+  public enum Quantization: String, CaseIterable, Sendable { case none, nf4 }
 
   /// What the virtual tokens of a prompt begin with.
   public enum Start: String, CaseIterable, Sendable { case random, text }
@@ -57,6 +59,7 @@ public struct PartConfiguration: Equatable, Sendable {
   public var loraPlusRatio: Double?
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
+  public var quantize: Quantization
   public var tokens = 20
   public var `init` = Start.random
   public var initText: String?
@@ -73,6 +76,7 @@ public struct PartConfiguration: Equatable, Sendable {
     self.name = name
     self.train = train
     learningRate = PartConfiguration.standardRate(of: name, train: train)
+    quantize = train == .qlora ? .nf4 : .none
   }
 
   /// The learning rate where none is given: 2e-4 for LoRA, 1e-2 for virtual tokens, and for what is trained whole 1e-3 (projector) or 2e-5.
@@ -86,6 +90,7 @@ public struct PartConfiguration: Equatable, Sendable {
 }
 
 extension PartConfiguration.Method: RunFileChoice {}
+extension PartConfiguration.Quantization: RunFileChoice {}
 extension PartConfiguration.Start: RunFileChoice {}
 
 extension PartConfiguration: Section {
@@ -110,6 +115,7 @@ extension PartConfiguration: Section {
       otherNames: ["loraplus_lr_ratio"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
+    Key("quantize", \.quantize, "how frozen matrices are kept: nf4, in 4 bits; default with qlora: nf4"),
     Key("tokens", \.tokens, "virtual tokens of a prompt, p_tuning or prefix", otherNames: ["num_virtual_tokens"]),
     Key(
       "init", \.`init`, "what a prompt begins with; text where init_text is given", otherNames: ["prompt_tuning_init"]),
@@ -133,6 +139,7 @@ extension PartConfiguration: Section {
   mutating func settle(given: Set<String>) {
     if !given.contains("learning_rate") { learningRate = PartConfiguration.standardRate(of: name, train: train) }
     if !given.contains("alpha") { alpha = 2 * Double(rank) }
+    if !given.contains("quantize") { quantize = train == .qlora ? .nf4 : .none }
     if !given.contains("init") { `init` = initText == nil ? .random : .text }
     if train == .adapter, !given.contains("dropout") { dropout = 0 }
   }
@@ -141,14 +148,16 @@ extension PartConfiguration: Section {
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
     "targets": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
-    "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full], "tokens": [.prompt, .prefix, .pTuning],
+    "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full],
+    "quantize": [.lora, .qlora, .adapter, .prefix, .prompt, .pTuning], "tokens": [.prompt, .prefix, .pTuning],
     "init": [.prompt], "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter],
     "reduction": [.adapter], "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter],
     "adapters": [.adapter], "fusion": [.adapter],
   ]
 
   private func reads(_ key: String) -> Bool {
-    key == "train" || train != .frozen && (PartConfiguration.readers[key]?.contains(train) ?? true)
+    key == "train" || key == "quantize" && quantize != .none
+      || train != .frozen && (PartConfiguration.readers[key]?.contains(train) ?? true)
   }
 
   /// A row is written with the keys that its method reads; with all of them where others were given too.
@@ -164,9 +173,6 @@ extension PartConfiguration: Section {
   }
 
   func validate(at key: String) throws {
-    let method = train.rawValue
-    try refuse(
-      train == .qlora, key + "train", method, instead: "train it with lora")
     try require(
       learningRate.isFinite && learningRate >= 0, key + "learning_rate", "is \(learningRate)",
       "give a number of 0 or more")
@@ -185,6 +191,16 @@ extension PartConfiguration: Section {
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }
+    let quantizes = key + "quantize"
+    try require(
+      train != .qlora || quantize != .none, quantizes, "is none, but qlora is lora over 4-bit codes",
+      "remove it, or set 'train: lora'")
+    try require(
+      train != .full || quantize == .none, quantizes, "is \(quantize.rawValue), but 4-bit codes cannot be trained",
+      "set 'train: lora', or 'quantize: none'")
+    try require(
+      name != .projector || quantize == .none, quantizes, "is \(quantize.rawValue), but the projector stays as it is",
+      "remove it, and train the projector with lora or full")
     try require((1...65536).contains(tokens), key + "tokens", "is \(tokens)", "give 1 to 65536")
     try require(
       (`init` == .text) == (initText.map { !$0.isEmpty } ?? false), key + "init_text",

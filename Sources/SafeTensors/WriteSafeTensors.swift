@@ -55,6 +55,40 @@ public func writeSafeTensors(
   }
 }
 
+/// Writes a safetensors file in the order given, tensor by tensor as they are made; what was there before is gone.
+///
+/// - Parameter values: hands the values of every tensor, one after the other, to what it is given.
+/// - Throws: `Fault(.cannotWrite)`, and what `values` throws; then no file is left.
+public func writeSafeTensors(
+  _ descriptions: [TensorDescription], metadata: [String: String] = [:], to path: String,
+  values: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+) throws {
+  func cannotWrite() -> Fault {
+    Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+  }
+  let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw cannotWrite() }
+  do {
+    try safeTensorsHeader(descriptions, metadata: metadata).withUnsafeBytes {
+      try writeAll($0, to: descriptor, path: path)
+    }
+    var waiting = descriptions[...]
+    try values { bytes in
+      let next = waiting.popFirst()
+      precondition(next?.byteCount == bytes.count, "safetensors: \(bytes.count) bytes for \(String(describing: next))")
+      try writeAll(bytes, to: descriptor, path: path)
+    }
+    precondition(waiting.isEmpty, "safetensors: '\(waiting.first?.name ?? "")' has no values")
+    guard fsync(descriptor) == 0 else { throw cannotWrite() }
+  } catch {
+    close(descriptor)
+    unlink(path)
+    throw error
+  }
+  guard close(descriptor) == 0 else { throw cannotWrite() }
+  syncFolder(of: path)
+}
+
 extension DispatchData {
   fileprivate mutating func appendWithoutCopy(_ bytes: UnsafeRawBufferPointer) {
     if !bytes.isEmpty { append(DispatchData(bytesNoCopy: bytes, deallocator: .custom(nil, {}))) }

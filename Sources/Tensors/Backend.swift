@@ -26,8 +26,17 @@ public protocol Backend: AnyObject, Sendable {
   /// Overwrites a tensor that nothing else is reading: state that is kept for a whole run.
   func overwrite(_ tensor: Tensor, with bytes: UnsafeRawBufferPointer)
 
+  // 4-bit codes
+  /// NF4 codes [⌈n/2⌉], U8, and magnitudes [⌈n/64⌉], F32, of n elements: all of a matrix, or a run of whole blocks of 64
+  /// from its beginning on. The magnitude of a block is not finite where one of its elements is not.
+  func quantised(_ x: Tensor) -> (codes: Tensor, magnitudes: Tensor)
+  /// Magnitudes as 8-bit codes of their distance from their mean.
+  func coded(_ magnitudes: Tensor) -> NF4.Scales
+  /// The values of NF4 codes, each rounded once to F32 or BF16.
+  func dequantised(_ x: Tensor, as dtype: DType) -> Tensor
+
   /// target = Σ a · b · scale + start, f32. Where a factor of a term is bf16 the other is rounded to it, unless `a` is
-  /// transposed; sums are f32.
+  /// transposed; sums are f32. A second factor of NF4 codes is decoded tile by tile, never as a whole.
   func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor)
   /// [N₁, D], [N₂, D], … → [ΣN, D]
   func joinRows(_ parts: [Tensor]) -> Tensor

@@ -5,6 +5,8 @@ public final class Parameter {
   public let shape: [Int]
   /// Whether gradients are wanted for it and the optimiser changes it.
   public var isTrainable = false
+  /// Whether its value is to be kept as 4-bit codes; only of a linear layer's matrix, and only while it is frozen.
+  public var isQuantised = false
   /// The type that operations take it in; nil: as it is.
   ///
   /// Where it is another, `value` is the master that the optimiser changes and files hold, and operations see a rounded

@@ -24,6 +24,8 @@ public struct ProductTerm {
     precondition(
       a.width == b.rows && a.width > 0,
       "product: [\(a.rows), \(a.width)] × [\(b.rows), \(b.width)]")
+    precondition(
+      a.tensor.nf4 == nil && (b.tensor.nf4 == nil || !a.isTransposed), "product: \(a.tensor) × \(b.tensor)")
     self.a = a
     self.b = b
   }

@@ -44,6 +44,16 @@ public final class ProfiledBackend: Backend {
     x.dtype == dtype ? x : span("cast", [x]) { base.cast(x, to: dtype) }
   }
 
+  // MARK: 4-bit codes
+
+  public func quantised(_ x: Tensor) -> (codes: Tensor, magnitudes: Tensor) {
+    span("quantised", [x]) { base.quantised(x) }
+  }
+  public func coded(_ magnitudes: Tensor) -> NF4.Scales { span("coded", [magnitudes]) { base.coded(magnitudes) } }
+  public func dequantised(_ x: Tensor, as dtype: DType) -> Tensor {
+    span("dequantised", [x]) { base.dequantised(x, as: dtype) }
+  }
+
   // MARK: Products
 
   public func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor) {

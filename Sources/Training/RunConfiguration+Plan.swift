@@ -9,6 +9,11 @@ extension RunConfiguration {
   /// How each part is trained, stage by stage.
   public var methods: [[ModelPart: any TuningMethod]] { head == nil ? runStages.map(\.methods) : [[:]] }
 
+  /// The parts whose matrices are kept as 4-bit codes: those that any stage wants so, since weights are loaded once.
+  public var quantised: Set<ModelPart> {
+    Set(ModelPart.allCases.filter { part in runStages.contains { $0.train.parts[part.row].quantize == .nf4 } })
+  }
+
   /// The precision of frozen weights, the same in all stages.
   public var precision: DType { runStages[0].train.precision == .bfloat16 ? .bfloat16 : .float32 }
 }

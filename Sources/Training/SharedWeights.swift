@@ -40,7 +40,7 @@ public struct SharedWeights {
       made.isNew
     {
       let size = "\((conversion.byteCount + (1 << 20) - 1) >> 20) MiB"
-      note("the frozen weights in \(conversion.target.rawValue), \(size), are now in \(made.path)")
+      note("the frozen weights in \(conversion.summary), \(size), are now in \(made.path)")
     }
     _ = try told("")
     var path = ""

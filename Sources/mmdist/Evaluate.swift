@@ -141,8 +141,8 @@ struct LoadedModel {
     let precision = configuration.precision
     guard let checkpoint else {
       try self.init(
-        folder, adapter: adapter ?? configuration.adapter, seed: UInt64(configuration.train.seed), precision: precision,
-        converted: converted, backend)
+        folder, adapter: adapter ?? configuration.adapter, quantised: configuration.quantised,
+        seed: UInt64(configuration.train.seed), precision: precision, converted: converted, backend)
       return
     }
     try self.init(checkpoint: checkpoint, kind, configuration, precision: precision, converted: converted, backend)
@@ -151,12 +151,12 @@ struct LoadedModel {
   /// From a model folder; what the adapter holds decides which layers are wrapped.
   /// - Parameter seed: of a classifier that neither folder nor adapter has.
   init(
-    _ folder: ModelFolder, adapter: String?, seed: UInt64 = 0, precision: DType,
+    _ folder: ModelFolder, adapter: String?, quantised: Set<ModelPart> = [], seed: UInt64 = 0, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     var methods: [ModelPart: any TuningMethod] = [:]
     if let adapter { methods = try AdaptedModel.methods(ofAdapter: adapter, for: folder) }
-    adapted = try AdaptedModel(folder, methods: methods)
+    adapted = try AdaptedModel(folder, methods: methods, quantised: quantised)
     try adapted.loadWeights(
       adapter: adapter, seed: seed, precision: precision, converted: converted, backend: backend)
   }
@@ -168,7 +168,7 @@ struct LoadedModel {
   ) throws {
     let saved = try Checkpoint(folder: checkpoint)
     let folder = try LabelSet(of: saved).map(configuration.folder) ?? ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, stages: configuration.methods)
+    adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: saved, taking: kind, backend)
   }

@@ -10,18 +10,19 @@ import Tensors
 import Training
 
 struct Export: ParsableCommand {
-  enum Format: String, ExpressibleByArgument, CaseIterable { case peft, merged, llava }
+  enum Format: String, ExpressibleByArgument, CaseIterable { case peft, merged, llava, bitsandbytes }
 
   static let configuration = CommandConfiguration(
     abstract: "Writes a checkpoint as Hugging Face reads it, and compares what it reads back.",
     discussion: """
-      peft    the adapter, with the parts that are trained whole
-      merged  the whole model with the updates added to its weights, in the Hub's layout
-      llava   the same in the layout of the original LLaVA code
+      peft          the adapter, with the parts that are trained whole
+      merged        the whole model with the updates added to its weights, in the Hub's layout
+      llava         the same in the layout of the original LLaVA code
+      bitsandbytes  as merged, with matrices as the 4-bit codes (NF4) that bitsandbytes and transformers read
       """)
 
   @Option(help: ArgumentHelp("A checkpoint of a run.", valueName: "DIR")) var checkpoint: String
-  @Option(help: ArgumentHelp("What to write.", valueName: "peft|merged|llava")) var format: Format
+  @Option(help: ArgumentHelp("What to write.", valueName: "peft|merged|llava|bitsandbytes")) var format: Format
   @Option(help: ArgumentHelp("A folder that is not there yet.", valueName: "DIR")) var output: String
   @Option(help: ArgumentHelp("The run file, if the checkpoint is not to say it.", valueName: "run.yaml")) var config:
     String?
@@ -58,9 +59,12 @@ struct Export: ParsableCommand {
           .usage, "a whole language model was trained, which is no adapter", at: checkpoint, "use --format merged")
       }
       try adapted.saveAdapter(to: output, backend: backend)
-      other = try LoadedModel(adapted.folder, adapter: output, precision: .float32, backend).adapted
-    case .merged, .llava:
-      try adapted.exportMerged(to: output, layout: format == .llava ? .llava : .hub, backend: backend)
+      other = try LoadedModel(
+        adapted.folder, adapter: output, quantised: configuration.quantised, precision: .float32, backend
+      ).adapted
+    case .merged, .llava, .bitsandbytes:
+      try adapted.exportMerged(
+        to: output, layout: format == .llava ? .llava : .hub, quantises: format == .bitsandbytes, backend: backend)
       other = try LoadedModel(ModelFolder(output), adapter: nil, precision: .float32, backend).adapted
     }
     let distance = try logitDistance(adapted.model, other.model, backend)

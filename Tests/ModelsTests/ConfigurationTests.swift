@@ -51,7 +51,8 @@ final class ConfigurationTests: XCTestCase {
   func testAnUnknownFieldIsNamed() throws {
     for configuration in [llama, qwen2, gpt2, llava] {
       try refuses(configuration, "logit_softcapping", 30.0)
-      try refuses(configuration, "quantization_config", ["quant_method": "bitsandbytes"])
+      try refuses(
+        configuration, "quantization_config", ["quant_method": "bitsandbytes"], ["'quantization_config.load_in_4bit'"])
     }
     try refuses(llava, "text_config.qk_norm", true)
     try refuses(llava, "vision_config.use_rope", true)

@@ -9,6 +9,8 @@ final class ValidationTests: XCTestCase {
   func testAGoodRunPasses() throws {
     for set in [
       "train.steps=1", "train.schedule.warmup_ratio=1", "train.parts.vision.train=lora", "checkpoint.every=0",
+      "train.parts.language.train=qlora", "train.parts.language={train: qlora, quantize: nf4}",
+      "train.parts.language.quantize=nf4", "train.parts.vision={train: frozen, quantize: nf4}",
       "train.optimizer={name: adamw8bit, betas: [0.9, 0.95]}",
       "train.optimizer={name: sgd, momentum: 0.9, nesterov: true}",
       "train.optimizer={name: adafactor, scale_parameter: true, epsilon: 1.0e-20}", "train.optimizer={name: lion}",
@@ -43,6 +45,9 @@ final class ValidationTests: XCTestCase {
       ("train.parts.language.dropout=1", "train.parts.language.dropout"),
       ("train.parts.language.dropout=-0.1", "train.parts.language.dropout"),
       ("train.parts.language.targets=[]", "train.parts.language.targets"),
+      ("train.parts.language={train: qlora, quantize: none}", "train.parts.language.quantize"),
+      ("train.parts.language={train: full, quantize: nf4}", "train.parts.language.quantize"),
+      ("train.parts.projector={train: frozen, quantize: nf4}", "train.parts.projector.quantize"),
       ("train.parts={projector: {train: frozen}, language: {train: frozen}}", "train.parts"),
       ("train.objective.cross_entropy=0", "train.objective.cross_entropy"),
       ("train.optimizer.betas=[0.9]", "train.optimizer.betas"),
@@ -75,7 +80,6 @@ final class ValidationTests: XCTestCase {
 
   func testWhatThisVersionCannotRunYetIsReadAndRefused() throws {
     for (set, key) in [
-      ("train.parts.language.train=qlora", "train.parts.language.train"),
       ("train.objective.contrastive.temperature=0.1", "train.objective.contrastive"),
       ("train.objective.embedding_mse={weight: 2}", "train.objective.embedding_mse"),
       ("parallel.strategy=shard", "parallel.strategy"), ("data.train.0.format=webdataset", "data.train.0.format"),

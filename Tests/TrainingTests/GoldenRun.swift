@@ -18,6 +18,8 @@ struct GoldenRun: Sendable {
   var threads = 1
   /// Where the model's files are: those of the golden, or others of the same shapes.
   var modelFolder: String
+  /// The parts whose matrices are 4-bit codes.
+  var quantised: Set<ModelPart> = []
   /// Of the frozen weights.
   var precision = DType.float32
   /// nil: the fastest of this processor.
@@ -32,13 +34,13 @@ struct GoldenRun: Sendable {
   /// Steps of the stages before.
   var stepsBefore = 0
 
-  /// - Parameter section: of `golden.json`, or `curve` for `curve.json`.
+  /// - Parameter section: of `golden.json`, or `curve` for `curve.json`, or `nf4` for that of the quantised model.
   init(_ name: String, section: String) throws {
     golden = try Golden(name)
     modelFolder = golden.modelFolder
     self.section = section
-    let curve = golden.folder + "/curve.json"
-    figures = try section == "curve" ? JSON(contentsOf: curve) : golden.json[section] ?? .null
+    let curve = (section == "nf4" ? Golden.fixtures + "/nf4" : golden.folder) + "/curve.json"
+    figures = try ["curve", "nf4"].contains(section) ? JSON(contentsOf: curve) : golden.json[section] ?? .null
   }
 
   /// A run of `optimizers/training.json`: a model trained by one of the rules, whole or by LoRA.
@@ -108,7 +110,7 @@ struct GoldenRun: Sendable {
   func start(_ communicator: any Communicator, profile: Profile? = nil) throws -> (Trainer, any Backend) {
     let device = try CPUBackend(threads: threads, products: products)
     let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
-    let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods())
+    let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods(), quantised: quantised)
     let adapter = golden.folder + "/adapter_init"
     let hasAdapter = section != "full"
     try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: precision, backend: backend)

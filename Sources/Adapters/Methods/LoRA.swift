@@ -128,7 +128,7 @@ public final class LoRALinear: LinearLayer {
 
   /// W + (α / rank) B A, in the layout of W.
   public func merged(_ backend: any Backend) -> Tensor {
-    let weight = backend.cast(base.weight.value, to: .float32)
+    let weight = backend.plain(base.weight.value, as: .float32)
     let (up, down) = (up.value, down.value)
     return switch base.layout {
     case .outputsFirst: backend.product(Factor(up), Factor(down), scale: scale, start: .rows(weight))

@@ -22,11 +22,53 @@ struct mmd_matrix {
   size_t row_stride, column_stride;
 };
 
+/// How many numbers share a magnitude, and how many magnitudes share one of theirs.
+enum { mmd_nf4_block = 64, mmd_nf4_scale_block = 256 };
+/// What the codes 0 … 15 stand for, in parts of their block's magnitude; ascending.
+extern const float mmd_nf4_values[16];
+
+/// A row-major matrix as 4-bit codes: number i is mmd_nf4_values[code i] · mmd_nf4_scale(block i / 64).
+struct mmd_nf4 {
+  /// Two a byte, the first in its high half.
+  const uint8_t *_Nullable codes;
+  /// 8-bit codes of the blocks' magnitudes; NULL where `magnitudes` are these themselves.
+  const uint8_t *_Nullable scales;
+  /// One for each block, or one for each 256 scales.
+  const float *_Nullable magnitudes;
+  /// What the scales stand for, [256], in parts of their magnitude, before the offset is added.
+  const float *_Nullable map;
+  float offset;
+};
+
+/// The magnitude of a block; its product is rounded before its sum.
+static inline float mmd_nf4_scale(const struct mmd_nf4 *_Nonnull x, size_t block) {
+#pragma STDC FP_CONTRACT OFF
+  if (!x->scales) return x->magnitudes[block];
+  const float moved = x->map[x->scales[block]] * x->magnitudes[block / mmd_nf4_scale_block];
+  return moved + x->offset;
+}
+
+/// Codes and magnitudes of `count` numbers, of which only the last of a matrix may leave a block that is not full. The
+/// magnitude of a block with numbers that are not finite is not finite. An odd last half byte is that of zero.
+void mmd_nf4_quantise(const float *_Nonnull x, size_t count, uint8_t *_Nonnull codes, float *_Nonnull absmax);
+/// The mean of magnitudes, which their codes are relative to.
+float mmd_nf4_mean(const float *_Nonnull absmax, size_t count);
+/// 8-bit codes in an ascending map of what absmax − offset is, and the largest magnitude of each 256.
+void mmd_nf4_quantise_scales(const float *_Nonnull absmax, size_t count, float offset, const float *_Nonnull map,
+                             uint8_t *_Nonnull codes, float *_Nonnull magnitudes);
+/// The numbers first … first + count, rounded once, as f32 or as bf16, whichever is given.
+void mmd_nf4_read(const struct mmd_nf4 *_Nonnull x, size_t first, size_t count, float *_Nullable y,
+                  uint16_t *_Nullable half_y);
+
 /// One term of a sum of products, A[m,k] · B[k,n] with k > 0: both f32, or both bf16 with A's columns 1 apart.
 struct mmd_term {
   struct mmd_matrix a, b;
   size_t k;
   bool is_half;
+  /// Where it has codes, B is decoded from them tile by tile, and rounded to bf16 where A is: b.at means nothing, B's
+  /// first number has the number nf4_first, and the strides count numbers. A's columns are 1 apart.
+  struct mmd_nf4 nf4;
+  size_t nf4_first;
 };
 
 /// C[m,n] = start + scale · Σ A · B with f32 sums, on the calling thread alone. Start has C's shape; with stride 0 it is
@@ -43,9 +85,9 @@ bool mmd_has_avx512(void);
 bool mmd_has_bf16(void);
 /// Only where mmd_has_avx512, and for bf16 terms only where mmd_has_bf16.
 MMD_PRODUCT(mmd_product_avx512);
-/// The same where there are no bf16 products: panels are widened to f32. Sums may round differently.
+/// The same where there are no bf16 products: panels of bf16 and NF4 are widened to f32. Sums may round differently.
 MMD_PRODUCT(mmd_product_avx512_widened);
-/// By OpenBLAS, bf16 panels widened to f32; only after mmd_blas_load.
+/// By OpenBLAS, panels of bf16 and NF4 widened to f32; only after mmd_blas_load.
 MMD_PRODUCT(mmd_product_openblas);
 
 /// Lets a core rest for a moment while its thread watches memory.

@@ -47,7 +47,11 @@ extension CPUBackend {
       let size = term.is_half ? 2 : 4
       var moved = term
       moved.a.at += rows * term.a.row_stride * size
-      moved.b.at += columns * term.b.column_stride * size
+      if term.nf4.codes == nil {
+        moved.b.at += columns * term.b.column_stride * size
+      } else {
+        moved.nf4_first += columns * term.b.column_stride
+      }
       return moved
     }
   }
@@ -56,11 +60,14 @@ extension CPUBackend {
     let isHalf = [term.a, term.b].contains { $0.tensor.dtype == .bfloat16 } && !term.a.isTransposed
     let (a, b) = (cast(term.a, to: isHalf ? .bfloat16 : .float32), cast(term.b, to: isHalf ? .bfloat16 : .float32))
     return PreparedTerm(
-      term: mmd_term(a: matrix(a), b: matrix(b), k: a.width, is_half: isHalf), holders: (a.tensor, b.tensor))
+      term: mmd_term(
+        a: matrix(a), b: matrix(b), k: a.width, is_half: isHalf, nf4: b.tensor.coding ?? mmd_nf4(),
+        nf4_first: b.columns.lowerBound),
+      holders: (a.tensor, b.tensor))
   }
 
   private func cast(_ factor: Factor, to type: DType) -> Factor {
-    factor.tensor.dtype == type
+    factor.tensor.dtype == type || factor.tensor.nf4 != nil
       ? factor : Factor(cast(factor.tensor, to: type), columns: factor.columns, transposed: factor.isTransposed)
   }
 

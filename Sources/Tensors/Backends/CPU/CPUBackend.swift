@@ -90,6 +90,7 @@ public final class CPUBackend: Backend {
   }
 
   public func cast(_ x: Tensor, to dtype: DType) -> Tensor {
+    precondition(x.nf4 == nil, "cast: \(x) → \(dtype)")
     if x.dtype == dtype { return x }
     if dtype == .bfloat16, x.dtype != .float32 { return cast(cast(x, to: .float32), to: dtype) }
     let y = empty(x.shape, dtype)
@@ -133,10 +134,13 @@ struct Output {
 extension Tensor {
   var bytes: UnsafeMutableRawPointer { storage.address + offset }
   var floats: UnsafeMutablePointer<Float> {
-    precondition(dtype == .float32, "\(self) is read as F32")
+    precondition(dtype == .float32 && nf4 == nil, "\(self) is read as F32")
     return bytes.assumingMemoryBound(to: Float.self)
   }
-  var halves: UnsafeMutablePointer<UInt16> { bytes.assumingMemoryBound(to: UInt16.self) }
+  var halves: UnsafeMutablePointer<UInt16> {
+    precondition(nf4 == nil, "\(self) is read as 16-bit numbers")
+    return bytes.assumingMemoryBound(to: UInt16.self)
+  }
   var integers: UnsafeMutablePointer<Int32> {
     precondition(dtype == .int32, "\(self) is read as I32")
     return bytes.assumingMemoryBound(to: Int32.self)
