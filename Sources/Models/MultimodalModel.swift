@@ -101,12 +101,13 @@ public final class MultimodalModel {
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
   /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each of the n pictures goes, in order.
-  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all.
+  ///   Both nil where there is no picture. noise [T, D]: added to the embeddings of the text. rows [R]: the rows whose states are wanted, [R, D]; nil for all.
   public func hidden(
-    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
-    _ context: Context
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, noise: Tensor? = nil, rows: Tensor? = nil,
+    cache: KeyValueCache? = nil, _ context: Context
   ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
+    if let noise { embeddings = context.add(embeddings, noise) }
     if let eyes, let imageRows, let pictures {
       let features =
         switch pictures {
@@ -192,7 +193,7 @@ private let llavaDefaultVision: JSON = [
 extension MultimodalModel {
   /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
   public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
-    context.crossEntropy(hidden: hidden, head: context[language.head.base.weight], targets: targets)
+    context.crossEntropy(hidden: hidden, language.head.projection(context), targets: targets)
   }
 
   /// Logits [N, V] of hidden states [N, D].
