@@ -128,8 +128,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Adapters", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "SafeTensors", "Tensors",
-        "TestSupport",
+        "Training", "Adapters", "Batching", "Checkpoints", "Datasets", "Ground", "Models", "Parallel", "RunFile",
+        "SafeTensors", "Tensors", "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

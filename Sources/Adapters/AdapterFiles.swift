@@ -17,14 +17,13 @@ extension AdaptedModel {
   func loadAdapter(_ path: String, backend: any Backend) throws {
     let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
     let files = try WeightFiles(folder: path, name: "adapter_model")
-    let names = model.weightNames
     let parameters = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0) })
-    var waiting = Set(tunings.flatMap(\.added).map(\.name))
+    var waiting = Set((tunings.flatMap(\.added) + kept.filter { !trainsModules(of: $0) }).map(\.name))
     try checkAgreement(with: configuration, path)
     for key in files.names {
       guard let (file, entry) = files[key] else { continue }
       let bare = key.hasPrefix(AdaptedModel.prefix) ? String(key.dropFirst(AdaptedModel.prefix.count)) : key
-      let name = names.canonical(bare)
+      guard let name = parameterName(ofKey: bare) else { continue }
       guard let parameter = parameters[name] else {
         throw Fault(
           .badData, "the adapter's '\(key)' has no place in the model\(didYouMean(name, among: parameters.keys))",
@@ -34,6 +33,12 @@ extension AdaptedModel {
         throw Fault(
           .badData, "the adapter's '\(key)' is \(entry.dtype.rawValue) \(entry.shape), the model's \(parameter.shape)",
           at: path, "use the adapter with the model that it was trained on, and the same rank")
+      }
+      let head = model.language.head.base
+      if head.isTied, parameter === head.weight {
+        throw Fault(
+          .badConfiguration, "the adapter's '\(key)' replaces the embeddings, whose weight the head shares", at: path,
+          "use an adapter that was trained without embeddings and head")
       }
       let stored = backend.adopt(try file.bytes(of: key), shape: entry.shape, dtype: entry.dtype, owner: file)
       let copy = backend.empty(entry.shape, .float32)
@@ -48,66 +53,16 @@ extension AdaptedModel {
     }
   }
 
-  /// The run's settings must be the adapter's.
-  private func checkAgreement(with adapter: PEFTConfiguration, _ path: String) throws {
-    for (part, settings) in lora.map({ ($0.part, $0.settings) }) {
-      func differs(_ key: String, _ own: String, _ other: String) -> Fault {
-        Fault(
-          .badConfiguration, "train.parts.\(part.rawValue).\(key) is \(own), the adapter's is \(other)", at: path,
-          "give both the same value")
-      }
-      if settings.rank != adapter.rank { throw differs("rank", "\(settings.rank)", "\(adapter.rank)") }
-      if settings.alpha != adapter.alpha { throw differs("alpha", "\(settings.alpha)", "\(adapter.alpha)") }
-    }
-  }
-
-  /// What `adapter_config.json` is to say of this model; nil where a whole language model is trained, which is a
-  /// model and no adapter.
-  func peftConfiguration() throws -> PEFTConfiguration {
-    var settings: LoRASettings?
-    for (part, next) in lora.map({ ($0.part, $0.settings) }) {
-      if let settings, (settings.rank, settings.alpha) != (next.rank, next.alpha) {
-        throw Fault(
-          .badConfiguration, "the parts have different LoRA ranks or alphas", at: "train.parts.\(part.rawValue)",
-          "give them the same rank and alpha, which one adapter file needs")
-      }
-      settings = next
-    }
-    let whole: [(ModelPart, [String])] = [
-      (.vision, ["vision_tower"]), (.projector, ["multi_modal_projector"]), (.language, ["language_model", "lm_head"]),
-    ]
-    let saved = whole.filter { trainsModules(of: $0.0) }.flatMap { model.isMultimodal ? $0.1 : [] }
-    // PEFT knows no parts: a name like q_proj would hit the vision encoder too. Whole paths say it exactly.
-    let targets: Targets =
-      lowRankLayers.isEmpty
-      ? .names([PEFTConfiguration.noTarget])
-      : model.isMultimodal
-        ? .pattern(try pattern(for: lowRankLayers.map(\.base.path))) : settings?.targets ?? .allLinear
-    return PEFTConfiguration(
-      rank: settings?.rank ?? 1, alpha: settings?.alpha ?? 1, dropout: settings?.dropout ?? 0, targets: targets,
-      modulesToSave: saved, baseModel: folder.path)
-  }
-
-  /// An expression that matches exactly these paths among the model's linear layers; layer numbers are gathered
-  /// where that matches no other.
-  private func pattern(for paths: [String]) throws -> String {
-    var shapes: [String] = []
-    for path in paths {
-      let shape = path.split(separator: ".").map { Int($0) == nil ? String($0) : "\\d+" }.joined(separator: "\\.")
-      if !shapes.contains(shape) { shapes.append(shape) }
-    }
-    let gathered = "(" + shapes.joined(separator: "|") + ")"
-    let matches = try Targets.pattern(gathered).matcher()
-    if Set(model.linears.map(\.path).filter { matches($0, false) }) == Set(paths) { return gathered }
-    return "(" + paths.map { $0.replacingOccurrences(of: ".", with: "\\.") }.joined(separator: "|") + ")"
-  }
-
-  private func trainsModules(of part: ModelPart) -> Bool { tunings.contains { $0.part == part && $0.trainsModules } }
+  func trainsModules(of part: ModelPart) -> Bool { tunings.contains { $0.part == part && $0.trainsModules } }
 
   /// What an adapter holds: what the methods added, and all of a part of which something is trained as it is, since
   /// PEFT takes whole modules.
   private var kept: [Parameter] {
-    model.parameters.filter { $0.isTrainable || trainsModules(of: MultimodalModel.part(of: $0.name)) }
+    model.parameters.filter { $0.isTrainable || trainsModules(of: $0) || savesBias($0) }
+  }
+
+  private func trainsModules(of parameter: Parameter) -> Bool {
+    trainsModules(of: MultimodalModel.part(of: parameter.name))
   }
 
   /// Writes the adapter whole: a temporary folder beside it, then a rename.
@@ -119,8 +74,8 @@ extension AdaptedModel {
     let fanInFanOut = lowRankLayers.contains { $0.base.layout == .inputsFirst }
     try writeDurably(configuration.json(fanInFanOut: fanInFanOut).indented, to: temporary + "/adapter_config.json")
     try write(
-      kept.map { (AdaptedModel.prefix + $0.name, $0.value) }, to: temporary + "/adapter_model.safetensors", backend
-    )
+      saved(kept, backend).map { (AdaptedModel.prefix + $0.name, $0.value) },
+      to: temporary + "/adapter_model.safetensors", backend)
     try replaceFolder(path, with: temporary)
   }
 }

@@ -15,6 +15,31 @@ extension AdaptedModel {
   /// Writes the whole model with the updates added to its weights: weights in one safetensors file, and every other
   /// file of the model folder as it is.
   public func exportMerged(to path: String, layout: Layout, backend: any Backend) throws {
+    try export(to: path, layout: layout, backend: backend) { $0.merged(backend) }
+  }
+
+  /// Writes the model that this one was merged from: this model is the merged one, with the adapter that was merged in.
+  ///
+  /// The weights are those of the former model to rounding.
+  /// - Throws: `Fault(.badConfiguration)` for an adapter that does not tell what was there before it.
+  public func exportUnmerged(to path: String, layout: Layout, backend: any Backend) throws {
+    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+    if lowRankLayers.contains(where: { $0.magnitude != nil }) {
+      throw Fault(
+        .badConfiguration, "a merged DoRA adapter cannot be taken out: the lengths of the former rows are lost",
+        at: folder.path, "use the model that it was merged into")
+    }
+    if let replaced = trainable.first(where: { !added.contains(ObjectIdentifier($0)) }) {
+      throw Fault(
+        .badConfiguration, "the adapter replaced '\(replaced.name)', whose former value it does not hold",
+        at: folder.path, "use the model that it was merged into")
+    }
+    try export(to: path, layout: layout, backend: backend) { $0.unmerged(backend) ?? $0.base.weight.value }
+  }
+
+  private func export(
+    to path: String, layout: Layout, backend: any Backend, _ weight: (LoRALinear) -> Tensor
+  ) throws {
     guard layout == .hub || model.isMultimodal else {
       throw Fault(.usage, "a language model alone has no LLaVA layout", at: path, "use --format merged")
     }
@@ -26,7 +51,7 @@ extension AdaptedModel {
     let names = model.weightNames
     let tensors = model.parameters.filter { !added.contains(ObjectIdentifier($0)) }.map { parameter in
       let name = layout == .hub ? names.hub(parameter.name) : names.llava(parameter.name)
-      return (name, updates[ObjectIdentifier(parameter)]?.merged(backend) ?? parameter.value)
+      return (name, updates[ObjectIdentifier(parameter)].map(weight) ?? parameter.value)
     }
     try write(tensors, to: temporary + "/model.safetensors", backend)
     try copyOtherFiles(to: temporary)
@@ -51,27 +76,5 @@ extension AdaptedModel {
     } catch {
       throw Fault(.inputOutput, "cannot copy the model's files: \(error)", at: folder.path, "check the folder")
     }
-  }
-
-  /// How an adapter's parts were trained, as its files tell.
-  public static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
-    let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
-    guard let settings = configuration.settings else { return [:] }
-    // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
-    let bare = try folder.makeModel()
-    let matches = try settings.targets.matcher()
-    let found = bare.linears.map(\.path).filter { matches($0, $0 == "lm_head") }
-    guard !found.isEmpty else {
-      throw Fault(
-        .badData, "the adapter's target_modules match no linear layer of the model", at: path,
-        "use the adapter with the model that it was trained on")
-    }
-    var methods: [ModelPart: any TuningMethod] = [:]
-    for part in Set(found.map(MultimodalModel.part(of:))) {
-      let own = found.filter { MultimodalModel.part(of: $0) == part }
-      methods[part] = LoRASettings(
-        rank: settings.rank, alpha: settings.alpha, dropout: settings.dropout, targets: .names(own))
-    }
-    return methods
   }
 }

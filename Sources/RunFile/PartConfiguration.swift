@@ -32,6 +32,15 @@ extension PartsConfiguration: Section {
 
   func validate(at key: String) throws {
     for part in all { try part.validate(at: "\(key)\(part.name.rawValue).") }
+    for part in all where part.train == .lora {
+      // One adapter file says these of all its layers.
+      let first = all.first { $0.train == .lora } ?? part
+      for (name, own, other) in [("rslora", part.rslora, first.rslora), ("dora", part.dora, first.dora)] {
+        try require(
+          own == other, "\(key)\(part.name.rawValue).\(name)", "is \(own), that of \(first.name.rawValue) is \(other)",
+          "give both the same value, which one adapter file needs")
+      }
+    }
     try require(
       all.contains { $0.train != .frozen }, String(key.dropLast()), "freezes every part, so nothing would be trained",
       "set 'train: lora' or 'train: full' for one of them")
@@ -51,6 +60,14 @@ public struct PartConfiguration: Equatable, Sendable {
   public var alpha = 32.0
   public var dropout = 0.05
   public var targets = Targets.allLinear
+  public var exclude: Targets?
+  public var rslora = false
+  public var dora = false
+  public var rankPattern = PatternTable<Int>()
+  public var alphaPattern = PatternTable<Double>()
+  public var bias = TrainedBiases.none
+  public var modulesToSave: [String] = []
+  public var `init` = LoRAStart.standard
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
 
@@ -85,6 +102,18 @@ extension PartConfiguration: Section {
     Key(
       "targets", \.targets, "which layers get LoRA",
       otherNames: ["target_modules", "lora_target", "lora_target_modules"]),
+    Key("exclude", \.exclude, "targets that get none all the same", otherNames: ["exclude_modules"]),
+    Key("rslora", \.rslora, "LoRA scales by alpha / √rank", otherNames: ["use_rslora"]),
+    Key("dora", \.dora, "LoRA of directions, beside trained magnitudes", otherNames: ["use_dora", "lora_use_dora"]),
+    Key("rank_pattern", \.rankPattern, "other ranks for some layers, by patterns of the ends of paths"),
+    Key("alpha_pattern", \.alphaPattern, "other alphas for some layers, by patterns"),
+    Key("bias", \.bias, "biases that are trained too: of all modules, or of layers with LoRA"),
+    Key(
+      "modules_to_save", \.modulesToSave, "modules that are trained whole beside LoRA, by the ends of paths",
+      otherNames: ["lora_modules_to_save", "additional_target"]),
+    Key(
+      "init", \.`init`, "what LoRA starts from",
+      otherNames: ["init_lora_weights", "lora_init"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
   ]
@@ -97,7 +126,9 @@ extension PartConfiguration: Section {
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora], "targets": [.lora, .qlora],
-    "layers": [.full, .lora, .qlora], "freeze": [.full],
+    "exclude": [.lora, .qlora], "rslora": [.lora, .qlora], "dora": [.lora, .qlora], "rank_pattern": [.lora, .qlora],
+    "alpha_pattern": [.lora, .qlora], "bias": [.lora, .qlora], "modules_to_save": [.lora, .qlora],
+    "init": [.lora, .qlora], "layers": [.full, .lora, .qlora], "freeze": [.full],
   ]
 
   private func reads(_ key: String) -> Bool {
@@ -131,6 +162,7 @@ extension PartConfiguration: Section {
     if case .names(let names) = targets {
       try require(!names.isEmpty && !names.contains(""), key + "targets", "has no name or an empty one", "name modules")
     }
+    try validateLoRA(at: key)
     try require(
       train == .full || freeze.isEmpty, key + "freeze", "is for 'train: full'", "remove it: all else is frozen anyway")
   }

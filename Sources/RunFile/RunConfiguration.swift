@@ -37,6 +37,14 @@ extension RunConfiguration: Section {
   func validate(at key: String) throws {
     try require(!model.isEmpty, "model", "is missing", "name a Hugging Face model directory")
     try require(!output.isEmpty, "output", "is missing", "name a folder")
+    if adapter != nil {
+      for part in train.parts.all where part.train == .lora {
+        try require(
+          part.`init` == .standard, "train.parts.\(part.name.rawValue).init",
+          "is for fresh updates, and 'adapter' has its own",
+          "remove one of the two")
+      }
+    }
     try data.validate(at: "data.")
     try train.validate(at: "train.")
     try parallel.validate(at: "parallel.")

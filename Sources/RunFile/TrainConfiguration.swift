@@ -12,6 +12,7 @@ public struct TrainConfiguration: Equatable, Sendable {
   public var optimizer = OptimizerConfiguration()
   public var schedule = ScheduleConfiguration()
   public var clipNorm: Double? = 1
+  public var neftuneAlpha: Double?
   public var recompute = false
   public var deterministic = true
 
@@ -35,6 +36,9 @@ extension TrainConfiguration: Section {
     Key("optimizer", \.optimizer, "rule of the update", otherNames: ["optim"]),
     Key("schedule", \.schedule, "course of the learning rates", otherNames: ["lr_scheduler_type", "lr_scheduler"]),
     Key("clip_norm", \.clipNorm, "largest gradient norm; null: no clipping", otherNames: ["max_grad_norm"]),
+    Key(
+      "neftune_alpha", \.neftuneAlpha, "noise on text embeddings, alpha / √(tokens · width); null: none",
+      otherNames: ["neftune_noise_alpha"]),
     Key(
       "recompute", \.recompute, "compute activations twice to save memory", affectsTraining: false,
       otherNames: ["gradient_checkpointing"]),
@@ -63,6 +67,11 @@ extension TrainConfiguration: Section {
     if let clipNorm {
       try require(
         clipNorm.isFinite && clipNorm > 0, key + "clip_norm", "is \(clipNorm)", "give a number above 0, or null")
+    }
+    if let neftuneAlpha {
+      try require(
+        neftuneAlpha.isFinite && neftuneAlpha > 0, key + "neftune_alpha", "is \(neftuneAlpha)",
+        "give a number above 0, such as 5, or null")
     }
     try parts.validate(at: key + "parts.")
     try objective.validate(at: key + "objective.")

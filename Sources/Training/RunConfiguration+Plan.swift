@@ -20,7 +20,7 @@ extension RunConfiguration {
       let row = train.parts[part.row]
       return (part, TrainingPlan.Part(learningRate: row.learningRate, weightDecay: row.weightDecay))
     }
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: steps, globalBatch: train.globalBatch, microBatch: train.microBatch, seed: UInt64(train.seed),
       parts: Dictionary(uniqueKeysWithValues: rows),
       optimizer: AdamW.Settings(
@@ -28,6 +28,8 @@ extension RunConfiguration {
       schedule: Schedule(shape: Schedule.Shape(train.schedule.name), warmupSteps: warmup, steps: steps),
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))
+    plan.embeddingNoise = train.neftuneAlpha.map(EmbeddingNoise.init)
+    return plan
   }
 }
 

@@ -110,7 +110,7 @@ final class ResolvedTests: XCTestCase {
       lines.contains("  global_batch:         samples per optimizer step, over all ranks (an integer; default 128)"))
     XCTAssertTrue(
       lines.contains("      rank:             of LoRA (an integer; default 16)"), RunConfiguration.documentation)
-    XCTAssertEqual(lines.count, 69, RunConfiguration.documentation)
+    XCTAssertEqual(lines.count, 78, RunConfiguration.documentation)
     XCTAssertTrue(lines.allSatisfy { $0.count <= 150 })
   }
 }

@@ -13,7 +13,7 @@ struct GoldenRun: Sendable {
   let golden: Golden
   let section: String
   /// The reference's settings and steps.
-  private let figures: JSON
+  let figures: JSON
   var threads = 1
   /// Where the model's files are: those of the golden, or others of the same shapes.
   var modelFolder: String
@@ -25,6 +25,10 @@ struct GoldenRun: Sendable {
   var recomputes = false
   var dropout = 0.0
   var shuffle = false
+  /// In place of the reference's, for a variant of LoRA.
+  var targets: Targets?
+  /// α of NEFTune.
+  var noise: Double?
 
   /// - Parameter section: of `golden.json`, or `curve` for `curve.json`.
   init(_ name: String, section: String) throws {
@@ -35,11 +39,20 @@ struct GoldenRun: Sendable {
     figures = try section == "curve" ? JSON(contentsOf: curve) : golden.json[section] ?? .null
   }
 
-  private var setting: JSON { figures["setting"] ?? .null }
+  /// One of the variants of LoRA, in `lora-family/`.
+  init(family name: String) throws {
+    figures = try JSON(contentsOf: Golden.fixtures + "/lora-family/\(name)/golden.json")
+    golden = try Golden(figures["model"]?.string ?? "")
+    modelFolder = golden.modelFolder
+    section = "family"
+  }
+
+  var setting: JSON { figures["setting"] ?? .null }
   var wantedSteps: [JSON] { figures["steps"]?.array ?? [] }
   var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
 
   func methods() throws -> [ModelPart: any TuningMethod] {
+    if section == "family" { return familyMethods() }
     let lora = figures["lora"]
     var methods: [ModelPart: any TuningMethod] = [:]
     for part in ModelPart.allCases {
@@ -66,10 +79,12 @@ struct GoldenRun: Sendable {
     }
     let all = setting["steps"]?.integer ?? 0
     let ratio = setting["warmup_ratio"]?.double ?? 0
-    return TrainingPlan(
+    var plan = TrainingPlan(
       steps: all, globalBatch: globalBatch, microBatch: setting["micro_batch"]?.integer ?? 0, seed: 0, parts: parts,
       schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
       clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
+    plan.embeddingNoise = noise.map(EmbeddingNoise.init)
+    return plan
   }
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.
@@ -78,8 +93,9 @@ struct GoldenRun: Sendable {
     let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
     let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods())
     let adapter = golden.folder + "/adapter_init"
-    let hasAdapter = section != "full"
+    let hasAdapter = section != "full" && section != "family"
     try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: precision, backend: backend)
+    if section == "family" { spreadStart(adapted, backend) }
     let trainer = Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend, profile: profile)
     return (trainer, backend)
   }
