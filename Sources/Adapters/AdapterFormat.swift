@@ -153,17 +153,19 @@ extension AdaptedModel {
     return modules.filter { module in tunings.contains { $0.part == module.0 && $0.trainsModules } }.flatMap(\.1)
   }
 
-  /// Gives parameters the values of a file, each key by the name behind `prefix`.
+  /// Gives parameters the values of a file.
   ///
-  /// - Parameter added: what must not be without a key.
+  /// - Parameters:
+  ///   - name: the parameter that a key stands for.
+  ///   - added: what must not be without a key.
   func take(
-    _ files: WeightFiles, keys: [String], prefix: String, awaiting added: [Parameter] = [], _ backend: any Backend
+    _ files: WeightFiles, keys: [String], name parameterName: (String) -> String, awaiting added: [Parameter] = [],
+    _ backend: any Backend
   ) throws {
-    let names = model.weightNames
     let parameters = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0) })
     var waiting = Set(added.map(\.name))
     for key in keys {
-      let name = names.canonical(key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key)
+      let name = parameterName(key)
       guard let parameter = parameters[name] else {
         throw Fault(
           .badData, "the adapter's '\(key)' has no place in the model\(didYouMean(name, among: parameters.keys))",

@@ -18,8 +18,33 @@ extension AdaptedModel {
   ///
   /// - Parameter quantises: whether matrices that are kept as 4-bit codes, or where there is none those of the language
   ///   model, become codes again. The sum is rounded to them, and this model is then what was written.
-  public func exportMerged(
-    to path: String, layout: Layout, quantises: Bool = false, backend: any Backend
+  public func exportMerged(to path: String, layout: Layout, quantises: Bool = false, backend: any Backend) throws {
+    try export(to: path, layout: layout, quantises: quantises, backend: backend) { $0.merged(backend) }
+  }
+
+  /// Writes the model that this one was merged from: this model is the merged one, with the adapter that was merged in.
+  ///
+  /// The weights are those of the former model to rounding.
+  /// - Throws: `Fault(.badConfiguration)` for an adapter that does not tell what was there before it.
+  public func exportUnmerged(to path: String, layout: Layout, backend: any Backend) throws {
+    let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
+    if lowRankLayers.contains(where: { $0.magnitude != nil }) {
+      throw Fault(
+        .badConfiguration, "a merged DoRA adapter cannot be taken out: the lengths of the former rows are lost",
+        at: folder.path, "use the model that it was merged into")
+    }
+    if let replaced = tuned.first(where: { !added.contains(ObjectIdentifier($0)) }) {
+      throw Fault(
+        .badConfiguration, "the adapter replaced '\(replaced.name)', whose former value it does not hold",
+        at: folder.path, "use the model that it was merged into")
+    }
+    try export(to: path, layout: layout, quantises: false, backend: backend) {
+      $0.unmerged(backend) ?? $0.base.weight.value
+    }
+  }
+
+  private func export(
+    to path: String, layout: Layout, quantises: Bool, backend: any Backend, _ weight: (LoRALinear) -> Tensor
   ) throws {
     guard layout == .hub || model.isMultimodal else {
       throw Fault(.usage, "a language model alone has no LLaVA layout", at: path, "use --format merged")
@@ -34,8 +59,8 @@ extension AdaptedModel {
     try? FileManager.default.removeItem(atPath: temporary)
     try makeFolder(temporary)
     let coded = quantises ? matricesToQuantise : []
-    try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend)
-    if quantises { for layer in lowRankLayers { layer.up.value = backend.zeros(layer.up.shape) } }
+    try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend, weight)
+    if quantises { for layer in lowRankLayers where coded.contains(ObjectIdentifier(layer.base.weight)) { layer.takeOut(backend) } }
     try copyOtherFiles(to: temporary)
     try folder.quantised(quantises ? .some(quantisation(coded)) : .none).writeConfiguration(to: temporary)
     try replaceFolder(path, with: temporary)
@@ -43,7 +68,8 @@ extension AdaptedModel {
 
   /// Writes weight by weight: what is merged or decoded is in memory one matrix at a time.
   private func writeWeights(
-    to path: String, layout: Layout, coded: Set<ObjectIdentifier>, _ backend: any Backend
+    to path: String, layout: Layout, coded: Set<ObjectIdentifier>, _ backend: any Backend,
+    _ merged: (LoRALinear) -> Tensor
   ) throws {
     let updates = Dictionary(uniqueKeysWithValues: lowRankLayers.map { (ObjectIdentifier($0.base.weight), $0) })
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
@@ -65,12 +91,12 @@ extension AdaptedModel {
       for (parameter, name, layer) in weights {
         let value = parameter.value
         if !coded.contains(ObjectIdentifier(parameter)) {
-          try backend.withBytes(of: layer?.merged(backend) ?? backend.plain(value, as: value.dtype), append)
+          try backend.withBytes(of: layer.map(merged) ?? backend.plain(value, as: value.dtype), append)
           continue
         }
         if layer != nil || value.nf4?.isCoded != true {
           parameter.value = try quantised(
-            layer?.merged(backend) ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend
+            layer.map(merged) ?? backend.plain(value, as: .float32), as: value.dtype, name: name, at: path, backend
           )
         }
         for part in bitsandbytesTensors(of: parameter.value, name: name, backend) {
@@ -125,29 +151,5 @@ extension AdaptedModel {
     } catch {
       throw Fault(.inputOutput, "cannot copy the model's files: \(error)", at: folder.path, "check the folder")
     }
-  }
-
-}
-
-extension LoRAFormat {
-  static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
-    let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
-    guard let settings = configuration.settings else { return [:] }
-    // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
-    let bare = try folder.makeModel()
-    let matches = try settings.targets.matcher()
-    let found = bare.linears.map(\.path).filter { matches($0, MultimodalModel.isHead($0)) }
-    guard !found.isEmpty else {
-      throw Fault(
-        .badData, "the adapter's target_modules match no linear layer of the model", at: path,
-        "use the adapter with the model that it was trained on")
-    }
-    var methods: [ModelPart: any TuningMethod] = [:]
-    for part in Set(found.map(MultimodalModel.part(of:))) {
-      let own = found.filter { MultimodalModel.part(of: $0) == part }
-      methods[part] = LoRASettings(
-        rank: settings.rank, alpha: settings.alpha, dropout: settings.dropout, targets: .names(own))
-    }
-    return methods
   }
 }

@@ -113,14 +113,14 @@ public final class MultimodalModel {
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
   /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each of the n pictures goes, in order.
-  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all. For a head on
+  ///   Both nil where there is no picture. noise [T, D]: added to the embeddings of the text. rows [R]: the rows whose states are wanted, [R, D]; nil for all. For a head on
   ///   frozen features: one vector for each text, whatever the rows.
   public func hidden(
-    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
-    _ context: Context
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, noise: Tensor? = nil, rows: Tensor? = nil,
+    cache: KeyValueCache? = nil, _ context: Context
   ) -> Tensor {
     if let reading = classifier?.frozen { return features(batch, reading, context.backend) }
-    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, noise: noise, context)
     let placed = place(embeddings, batch, cache: cache, context)
     return language.decode(
       placed.embeddings, placed.batch, rows: placed.rows(rows, context.backend), cache: cache, context)
@@ -130,7 +130,7 @@ public final class MultimodalModel {
   public func states(
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, depth: Int, _ context: Context
   ) -> Tensor {
-    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
+    let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, noise: nil, context)
     let placed = place(embeddings, batch, cache: nil, context)
     let states = language.states(placed.embeddings, placed.batch, depth: depth, context)
     return placed.rows(nil, context.backend).map { context.gatherRows(states, $0) } ?? states
@@ -138,9 +138,10 @@ public final class MultimodalModel {
 
   /// The embeddings [T, D] of all tokens, with the rows of the pictures in their places.
   private func embed(
-    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, _ context: Context
+    _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, noise: Tensor?, _ context: Context
   ) -> Tensor {
     var embeddings = language.embed(batch.ids, context)
+    if let noise { embeddings = context.add(embeddings, noise) }
     if let eyes, let imageRows, let pictures {
       let features =
         switch pictures {
@@ -244,7 +245,7 @@ private let llavaDefaultVision: JSON = [
 extension MultimodalModel {
   /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
   public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
-    context.crossEntropy(hidden: hidden, head: context[tokenHead.base.weight], targets: targets)
+    context.crossEntropy(hidden: hidden, tokenHead.projection(context), targets: targets)
   }
 
   /// Logits [N, V] of hidden states [N, D].

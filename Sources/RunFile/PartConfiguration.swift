@@ -32,6 +32,15 @@ extension PartsConfiguration: Section {
 
   func validate(at key: String) throws {
     for part in all { try part.validate(at: "\(key)\(part.name.rawValue).") }
+    for part in all where [.lora, .qlora].contains(part.train) {
+      // One adapter file says these of all its layers.
+      let first = all.first { [.lora, .qlora].contains($0.train) } ?? part
+      for (name, own, other) in [("rslora", part.rslora, first.rslora), ("dora", part.dora, first.dora)] {
+        try require(
+          own == other, "\(key)\(part.name.rawValue).\(name)", "is \(own), that of \(first.name.rawValue) is \(other)",
+          "give both the same value, which one adapter file needs")
+      }
+    }
   }
 }
 
@@ -44,8 +53,6 @@ public struct PartConfiguration: Equatable, Sendable {
   /// How frozen matrices are kept: as they are, or as 4-bit codes (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
   public enum Quantization: String, CaseIterable, Sendable { case none, nf4 }
 
-  /// What the virtual tokens of a prompt begin with.
-  public enum Start: String, CaseIterable, Sendable { case random, text }
 
   /// Which part this is; no key, but what the default of the learning rate depends on.
   public let name: PartName
@@ -57,11 +64,18 @@ public struct PartConfiguration: Equatable, Sendable {
   public var dropout = 0.05
   public var targets = Targets.allLinear
   public var loraPlusRatio: Double?
+  public var exclude: Targets?
+  public var rslora = false
+  public var dora = false
+  public var rankPattern = PatternTable<Int>()
+  public var alphaPattern = PatternTable<Double>()
+  public var bias = TrainedBiases.none
+  public var modulesToSave: [String] = []
+  public var `init` = LoRAStart.standard
   public var layers: LayerSet?
   public var freeze: [FrozenKind] = []
   public var quantize: Quantization
   public var tokens = 20
-  public var `init` = Start.random
   public var initText: String?
   public var projection: Int?
   public var kind = AdapterKind.pfeiffer
@@ -91,7 +105,6 @@ public struct PartConfiguration: Equatable, Sendable {
 
 extension PartConfiguration.Method: RunFileChoice {}
 extension PartConfiguration.Quantization: RunFileChoice {}
-extension PartConfiguration.Start: RunFileChoice {}
 
 extension PartConfiguration: Section {
   init() { self.init(.language, train: .frozen) }
@@ -113,14 +126,25 @@ extension PartConfiguration: Section {
     Key(
       "lora_plus_ratio", \.loraPlusRatio, "LoRA+: rate of LoRA's second matrix by that of its first; null: 1",
       otherNames: ["loraplus_lr_ratio"]),
+    Key("exclude", \.exclude, "targets that get none all the same", otherNames: ["exclude_modules"]),
+    Key("rslora", \.rslora, "LoRA scales by alpha / √rank", otherNames: ["use_rslora"]),
+    Key("dora", \.dora, "LoRA of directions, beside trained magnitudes", otherNames: ["use_dora", "lora_use_dora"]),
+    Key("rank_pattern", \.rankPattern, "other ranks for some layers, by patterns of the ends of paths"),
+    Key("alpha_pattern", \.alphaPattern, "other alphas for some layers, by patterns"),
+    Key("bias", \.bias, "biases that are trained too: of all modules, or of layers with LoRA"),
+    Key(
+      "modules_to_save", \.modulesToSave, "modules that are trained whole beside LoRA, by the ends of paths",
+      otherNames: ["lora_modules_to_save", "additional_target"]),
+    Key(
+      "init", \.`init`, "what LoRA starts from",
+      otherNames: ["init_lora_weights", "lora_init"]),
     Key("layers", \.layers, "which layers are trained or wrapped; null: all", otherNames: ["layers_to_transform"]),
     Key("freeze", \.freeze, "with full: what of the part stays as it is"),
     Key("quantize", \.quantize, "how frozen matrices are kept: nf4, in 4 bits; default with qlora: nf4"),
     Key("tokens", \.tokens, "virtual tokens of a prompt, p_tuning or prefix", otherNames: ["num_virtual_tokens"]),
     Key(
-      "init", \.`init`, "what a prompt begins with; text where init_text is given", otherNames: ["prompt_tuning_init"]),
-    Key(
-      "init_text", \.initText, "text whose embeddings a prompt begins with", otherNames: ["prompt_tuning_init_text"]),
+      "init_text", \.initText, "text whose embeddings a prompt begins with; null: random",
+      otherNames: ["prompt_tuning_init", "prompt_tuning_init_text"]),
     Key(
       "projection", \.projection, "hidden width of the perceptron; null: none for a prefix, the model's for p_tuning",
       otherNames: ["encoder_hidden_size"]),
@@ -140,19 +164,20 @@ extension PartConfiguration: Section {
     if !given.contains("learning_rate") { learningRate = PartConfiguration.standardRate(of: name, train: train) }
     if !given.contains("alpha") { alpha = 2 * Double(rank) }
     if !given.contains("quantize") { quantize = train == .qlora ? .nf4 : .none }
-    if !given.contains("init") { `init` = initText == nil ? .random : .text }
     if train == .adapter, !given.contains("dropout") { dropout = 0 }
   }
 
   /// The keys that only some methods read.
   private static let readers: [String: Set<Method>] = [
     "rank": [.lora, .qlora], "alpha": [.lora, .qlora], "dropout": [.lora, .qlora, .adapter],
-    "targets": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
+    "targets": [.lora, .qlora], "exclude": [.lora, .qlora], "rslora": [.lora, .qlora], "dora": [.lora, .qlora],
+    "rank_pattern": [.lora, .qlora], "alpha_pattern": [.lora, .qlora], "bias": [.lora, .qlora],
+    "modules_to_save": [.lora, .qlora], "init": [.lora, .qlora], "lora_plus_ratio": [.lora, .qlora],
     "layers": [.full, .lora, .qlora, .adapter], "freeze": [.full],
     "quantize": [.lora, .qlora, .adapter, .prefix, .prompt, .pTuning], "tokens": [.prompt, .prefix, .pTuning],
-    "init": [.prompt], "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter],
-    "reduction": [.adapter], "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter],
-    "adapters": [.adapter], "fusion": [.adapter],
+    "init_text": [.prompt], "projection": [.prefix, .pTuning], "kind": [.adapter], "reduction": [.adapter],
+    "activation": [.adapter], "scaling": [.adapter], "adapter_name": [.adapter], "adapters": [.adapter],
+    "fusion": [.adapter],
   ]
 
   private func reads(_ key: String) -> Bool {
@@ -202,11 +227,13 @@ extension PartConfiguration: Section {
       name != .projector || quantize == .none, quantizes, "is \(quantize.rawValue), but the projector stays as it is",
       "remove it, and train the projector with lora or full")
     try require((1...65536).contains(tokens), key + "tokens", "is \(tokens)", "give 1 to 65536")
+    try require(initText != "", key + "init_text", "is empty", "give a text, or null for random numbers")
     try require(
-      (`init` == .text) == (initText.map { !$0.isEmpty } ?? false), key + "init_text",
-      `init` == .text ? "is missing or empty" : "is for 'init: text'", "give both, or neither")
+      quantize == .none || !`init`.changesWeight, key + "init",
+      "takes something off the weights, which 4-bit codes cannot give up", "use default or gaussian")
     try require((projection ?? 1) > 0, key + "projection", "is \(projection ?? 0)", "give 1 or more, or null")
     try validateAdapters(at: key)
+    try validateLoRA(at: key)
     try require(
       train == .full || freeze.isEmpty, key + "freeze", "is for 'train: full'", "remove it: all else is frozen anyway")
   }

@@ -43,6 +43,13 @@ extension RunConfiguration: Section {
     try require(!output.isEmpty, "output", "is missing", "name a folder")
     try validateStages()
     try validateHead()
+    if adapter != nil {
+      for part in runStages.flatMap(\.train.parts.all) where [.lora, .qlora].contains(part.train) {
+        try require(
+          part.`init` == .standard, "train.parts.\(part.name.rawValue).init",
+          "is for fresh updates, and 'adapter' has its own", "remove one of the two")
+      }
+    }
     try parallel.validate(at: "parallel.")
     try checkpoint.validate(at: "checkpoint.")
     try log.validate(at: "log.")

@@ -14,6 +14,7 @@ public struct TrainConfiguration: Equatable, Sendable {
   public var clipNorm: Double? = 1
   public var layerDecay: Double?
   public var ema: AverageConfiguration?
+  public var neftuneAlpha: Double?
   public var recompute = false
   public var deterministic = true
 
@@ -37,6 +38,9 @@ extension TrainConfiguration: Section {
     Key("optimizer", \.optimizer, "rule of the update", otherNames: ["optim"]),
     Key("schedule", \.schedule, "course of the learning rates", otherNames: ["lr_scheduler_type", "lr_scheduler"]),
     Key("clip_norm", \.clipNorm, "largest gradient norm; null: no clipping", otherNames: ["max_grad_norm"]),
+    Key(
+      "neftune_alpha", \.neftuneAlpha, "noise on text embeddings, alpha / √(tokens · width); null: none",
+      otherNames: ["neftune_noise_alpha"]),
     Key(
       "layer_decay", \.layerDecay, "each layer's rate by that of the layer above; null: one rate",
       otherNames: ["layerwise_lr_decay", "layer_wise_lr_decay", "llrd"]),
@@ -73,6 +77,11 @@ extension TrainConfiguration: Section {
     if let layerDecay {
       try require(
         layerDecay > 0 && layerDecay <= 1, key + "layer_decay", "is \(layerDecay)", "give a number above 0, at most 1")
+    }
+    if let neftuneAlpha {
+      try require(
+        neftuneAlpha.isFinite && neftuneAlpha > 0, key + "neftune_alpha", "is \(neftuneAlpha)",
+        "give a number above 0, such as 5, or null")
     }
     try parts.validate(at: key + "parts.")
     try objective.validate(at: key + "objective.")

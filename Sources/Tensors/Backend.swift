@@ -57,6 +57,16 @@ public protocol Backend: AnyObject, Sendable {
   func transposed(_ x: Tensor, as type: DType) -> Tensor
   func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor
 
+  // Magnitudes of outputs
+  /// ‖W + scale · B A‖ of every output, [out], at least 1e-30; W stored as `layout` says, A [rank, in], B [out, rank].
+  func outputNorms(_ weight: Tensor, _ layout: WeightLayout, down: Tensor, up: Tensor, scale: Float) -> Tensor
+  /// x[T, D] · factors[D] + start; start is not `target`.
+  func scaleColumns(_ x: Tensor, by factors: Tensor, start: ProductStart) -> Tensor
+  /// Σ over rows of a · b: [T, D] → [D]
+  func columnProducts(_ a: Tensor, _ b: Tensor) -> Tensor
+  /// a / b, element by element.
+  func divide(_ a: Tensor, by b: Tensor) -> Tensor
+
   // Norms
   func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Float, as type: DType) -> (y: Tensor, inverse: Tensor)
   /// The gradient of x is added to `residual` where given.

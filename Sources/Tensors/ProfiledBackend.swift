@@ -88,6 +88,21 @@ public final class ProfiledBackend: Backend {
   }
   public func dropout(_ x: Tensor, _ dropout: Dropout) -> Tensor { span("dropout", [x]) { base.dropout(x, dropout) } }
 
+  // MARK: Magnitudes of outputs
+
+  public func outputNorms(
+    _ weight: Tensor, _ layout: WeightLayout, down: Tensor, up: Tensor, scale: Float
+  ) -> Tensor {
+    span("outputNorms", [weight, down]) { base.outputNorms(weight, layout, down: down, up: up, scale: scale) }
+  }
+  public func scaleColumns(_ x: Tensor, by factors: Tensor, start: ProductStart) -> Tensor {
+    span("scaleColumns", [x]) { base.scaleColumns(x, by: factors, start: start) }
+  }
+  public func columnProducts(_ a: Tensor, _ b: Tensor) -> Tensor {
+    span("columnProducts", [a, b]) { base.columnProducts(a, b) }
+  }
+  public func divide(_ a: Tensor, by b: Tensor) -> Tensor { span("divide", [a, b]) { base.divide(a, by: b) } }
+
   // MARK: Norms
 
   public func rmsNorm(

@@ -47,6 +47,7 @@ extension StageConfiguration {
       clipNorm: train.clipNorm, recomputes: train.recompute, isDeterministic: train.deterministic,
       objective: CrossEntropy(weight: train.objective.crossEntropy))
     plan.stage = name.isEmpty ? nil : name
+    plan.embeddingNoise = train.neftuneAlpha.map(EmbeddingNoise.init)
     return plan
   }
 }

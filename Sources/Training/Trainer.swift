@@ -136,8 +136,14 @@ public final class Trainer {
         tally.lookups = lookups
         return (onDevice, rows)
       }
+      let noise = plan.embeddingNoise.map { noise in
+        noise(
+          batch, first: microBatch * plan.microBatch, width: model.language.width,
+          RandomStream([plan.seed, UInt64(step)]).named("neftune"), backend)
+      }
       let hidden = model.hidden(
-        onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, rows: onDevice.targetRows, context)
+        onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, noise: noise,
+        rows: onDevice.targetRows, context)
       return (onDevice, hidden)
     }
     if let lookups = onDevice.lookups { tally.lookups = lookups }

@@ -36,6 +36,8 @@ public struct TrainingPlan {
   public var recomputes: Bool
   public var isDeterministic: Bool
   public var objective: any Objective
+  /// On the embeddings of text; nil: none.
+  public var embeddingNoise: EmbeddingNoise?
 
   public init(
     steps: Int, globalBatch: Int, microBatch: Int, seed: UInt64, parts: [ModelPart: Part],

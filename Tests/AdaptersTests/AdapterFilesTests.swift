@@ -1,6 +1,7 @@
 import Foundation
 import Ground
 import Models
+import RunFile
 import SafeTensors
 import Tensors
 import TestSupport
@@ -126,11 +127,11 @@ final class AdapterFilesTests: FolderTests {
   }
 
   func testAnUnsupportedAdapterIsNotLoaded() throws {
-    let adapter = try changedAdapter(configuration: { $0.with("use_dora", true) })
+    let adapter = try changedAdapter(configuration: { $0.with("use_qalora", true) })
     let fault = try fault {
       try adapted("gpt2", [.language: .lora(settings(targets))], adapter: adapter, CPUBackend(threads: 1))
     }
-    XCTAssertTrue(fault.what.contains("'use_dora'"), "\(fault)")
+    XCTAssertTrue(fault.what.contains("'use_qalora'"), "\(fault)")
   }
 
   func testHalfPrecisionAdaptersAreWidened() throws {
@@ -194,16 +195,36 @@ final class AdapterFilesTests: FolderTests {
     XCTAssertEqual(again.lowRankLayers.map(\.scale), first.lowRankLayers.map(\.scale))
   }
 
-  func testOneFileNeedsOneRankAndAlpha() throws {
+  /// What differs between the parts is said by patterns.
+  func testPartsWithRanksOfTheirOwnShareAFile() throws {
     let backend = try CPUBackend(threads: 1)
+    var vision = settings(.allLinear, rank: 2, alpha: 3)
+    vision.rankPattern = PatternTable([.init("fc1", 1)])
     let methods: [ModelPart: any TuningMethod] = [
-      .vision: .lora(settings(.allLinear, rank: 2)), .language: .lora(settings(.allLinear)),
+      .vision: .lora(vision), .language: .lora(settings(.names(["q_proj", "up_proj"]))),
     ]
-    let adapted = try adapted("llava-clip-llama", methods, backend)
-    let fault = try fault { try adapted.saveAdapter(to: folder + "/adapter", backend: backend) }
-    XCTAssertEqual(fault.kind, .badConfiguration)
-    XCTAssertTrue(fault.what.contains("different LoRA ranks"), "\(fault)")
-    XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/adapter"))
+    let first = try adapted("llava-clip-llama", methods, backend)
+    disturb(first, backend)
+    try first.saveAdapter(to: folder + "/adapter", backend: backend)
+    let json = try JSON(contentsOf: folder + "/adapter/adapter_config.json")
+    XCTAssertEqual(json["r"], 2)
+    let vit = #"model\.vision_tower\.encoder\.layers\.\d+\.mlp\.fc1"#
+    let llama = #"model\.language_model\.layers\.\d+\."#
+    let language = "(\(llama)self_attn\\.q_proj|\(llama)mlp\\.up_proj)"
+    XCTAssertEqual(json["rank_pattern"], .object(["(\(vit))": 1, language: 4]))
+    XCTAssertEqual(json["alpha_pattern"], .object([language: 8]))
+    let second = try adapted("llava-clip-llama", methods, adapter: folder + "/adapter", seed: 2, backend)
+    XCTAssertEqual(trained(second, backend), trained(first, backend))
+    let found = try AdaptedModel.methods(ofAdapter: folder + "/adapter", for: first.folder)
+    let again = try adapted("llava-clip-llama", found, adapter: folder + "/adapter", seed: 3, backend)
+    XCTAssertEqual(again.lowRankLayers.map(\.scale), first.lowRankLayers.map(\.scale))
+    XCTAssertEqual(trained(again, backend), trained(first, backend))
+    let other = try fault {
+      try adapted(
+        "llava-clip-llama", [.vision: .lora(vision), .language: .lora(settings(.names(["q_proj"]), rank: 2))],
+        adapter: folder + "/adapter", backend)
+    }
+    XCTAssertEqual(other.what, "train.parts.language.rank is 2, the adapter's is 4")
   }
 
   /// PEFT matches `target_modules` against every module of the model, so the expression must hit these alone.
@@ -224,7 +245,7 @@ final class AdapterFilesTests: FolderTests {
       let path = folder + "/adapter\(index)"
       try adapted.saveAdapter(to: path, backend: backend)
       XCTAssertEqual(try JSON(contentsOf: path + "/adapter_config.json")["target_modules"], .string(wanted))
-      let matches = try PEFTConfiguration(contentsOf: path + "/adapter_config.json").targets.matcher()
+      let matches = try PEFTConfiguration(contentsOf: path + "/adapter_config.json").lora.targets.matcher()
       XCTAssertEqual(
         adapted.model.linears.map(\.path).filter { matches($0, $0 == "lm_head") },
         adapted.lowRankLayers.map(\.base.path))

@@ -1,4 +1,5 @@
 import Ground
+import RunFile
 import TestSupport
 import XCTest
 
@@ -16,31 +17,72 @@ final class PEFTConfigurationTests: FolderTests {
   }
 
   func testWhatIsRead() throws {
+    var settings = LoRASettings(rank: 4, alpha: 8, dropout: 0.1, targets: .names(["q_proj", "v_proj"]))
+    settings.modulesToSave = ["multi_modal_projector"]
+    XCTAssertEqual(try read(plain), PEFTConfiguration(settings, baseModel: "some/model"))
+    XCTAssertEqual(try read(plain.with("target_modules", "all-linear")).lora.targets, .allLinear)
+    XCTAssertEqual(try read(plain.with("target_modules", ".*q_proj")).lora.targets, .pattern(".*q_proj"))
+    XCTAssertEqual(try read(plain.with("lora_alpha", 0.5)).lora.alpha, 0.5)
+    XCTAssertEqual(try read(plain.without("lora_dropout").without("modules_to_save")).lora.dropout, 0)
+  }
+
+  func testTheVariantsAreRead() throws {
+    XCTAssertTrue(try read(plain.with("use_dora", true)).lora.hasMagnitudes)
+    XCTAssertTrue(try read(plain.with("use_rslora", true)).lora.isRankStabilised)
+    XCTAssertEqual(try read(plain.with("bias", "lora_only")).lora.biases, .wrapped)
     XCTAssertEqual(
-      try read(plain),
-      PEFTConfiguration(
-        rank: 4, alpha: 8, dropout: 0.1, targets: .names(["q_proj", "v_proj"]),
-        modulesToSave: ["multi_modal_projector"], baseModel: "some/model"))
-    XCTAssertEqual(try read(plain.with("target_modules", "all-linear")).targets, .allLinear)
-    XCTAssertEqual(try read(plain.with("target_modules", ".*q_proj")).targets, .pattern(".*q_proj"))
-    XCTAssertEqual(try read(plain.with("lora_alpha", 0.5)).alpha, 0.5)
-    XCTAssertEqual(try read(plain.without("lora_dropout").without("modules_to_save")).dropout, 0)
+      try read(plain.with("rank_pattern", ["v_proj": 8, "q_proj": 2])).lora.rankPattern,
+      PatternTable([.init("v_proj", 8), .init("q_proj", 2)]))
+    XCTAssertEqual(
+      try read(plain.with("alpha_pattern", ["q_proj": 0.5])).lora.alphaPattern, PatternTable([.init("q_proj", 0.5)]))
+    XCTAssertEqual(try read(plain.with("exclude_modules", ["v_proj"])).lora.excluded, .names(["v_proj"]))
+    XCTAssertEqual(try read(plain.with("exclude_modules", ".*3.*")).lora.excluded, .pattern(".*3.*"))
+    XCTAssertEqual(try read(plain.with("layers_to_transform", 3)).lora.layers, LayerSet([3]))
+    XCTAssertEqual(try read(plain.with("layers_to_transform", [0, 2])).lora.layers, LayerSet([0, 2]))
+    XCTAssertNil(try read(plain.with("layers_to_transform", [])).lora.layers)
+    let layered = try read(plain.with("layers_to_transform", [1]).with("layers_pattern", "blocks"))
+    XCTAssertEqual(
+      try layered.wrapped(
+        among: ["a.layers.1.q_proj", "a.blocks.1.q_proj", "blocks.1.v_proj", "a.blocks.0.q_proj", "a.blocks.1.o_proj"]),
+      ["a.blocks.1.q_proj", "blocks.1.v_proj"])
+    XCTAssertEqual(
+      try read(plain.with("layers_to_transform", [1])).wrapped(among: [
+        "a.layers.1.q_proj", "a.blocks.0.layers.1.q_proj",
+      ]),
+      ["a.layers.1.q_proj"])
+  }
+
+  func testVariantsThatMakeNoSense() throws {
+    for (key, bad) in [
+      ("use_dora", [1, "yes"]), ("bias", ["some", true]),
+      ("rank_pattern", [["q_proj": 0], ["q_proj": 70000], [4], "x"]),
+      ("alpha_pattern", [["q_proj": "x"], 3]), ("layers_to_transform", [[-1], "x", [0.5]]),
+      ("modules_to_save", [[3], 3]),
+    ] as [(String, [JSON])] {
+      for value in bad {
+        let fault = try fault("\(key) \(value)") { try read(plain.with(key, value)) }
+        XCTAssertEqual(fault.kind, .badData)
+        XCTAssertEqual(fault.what, "'\(key)' is \(value)")
+      }
+    }
+    let both = plain.with("layers_to_transform", [0]).with("target_modules", "all-linear")
+    XCTAssertEqual(try fault { try read(both) }.what, "'layers_to_transform' is [0]")
+    let broken = try read(plain.with("rank_pattern", ["(": 3]))
+    XCTAssertEqual(try fault { try broken.wrapped(among: ["q_proj"]) }.kind, .badConfiguration)
   }
 
   func testTheReferencesAdaptersAreRead() throws {
     for name in ["llava-clip-llama", "llava-siglip-qwen2", "gpt2"] {
       let golden = try Golden(name)
       let configuration = try PEFTConfiguration(contentsOf: golden.folder + "/adapter_init/adapter_config.json")
-      XCTAssertEqual(configuration.rank, golden.json["lora"]?["lora"]?["r"]?.integer)
-      XCTAssertEqual(configuration.alpha, golden.json["lora"]?["lora"]?["lora_alpha"]?.double)
+      XCTAssertEqual(configuration.lora.rank, golden.json["lora"]?["lora"]?["r"]?.integer)
+      XCTAssertEqual(configuration.lora.alpha, golden.json["lora"]?["lora"]?["lora_alpha"]?.double)
     }
   }
 
   /// Every field that changes what an adapter computes, with a value that uses it.
   func testEveryUnsupportedFieldIsRefusedByName() throws {
     let used: [String: JSON] = [
-      "use_dora": true, "use_rslora": true, "bias": "lora_only", "rank_pattern": ["q_proj": 8],
-      "alpha_pattern": ["q_proj": 8], "layers_to_transform": [0], "exclude_modules": ["v_proj"],
       "trainable_token_indices": [1, 2], "lora_bias": true, "use_qalora": true, "layer_replication": [[0, 4]],
       "target_parameters": ["experts.up"], "alora_invocation_tokens": [1], "use_bdlora": true,
       "arrow_config": ["top_k": 3], "megatron_config": [:], "kasa_config": [:], "monteclora_config": [:],
@@ -52,8 +94,6 @@ final class PEFTConfigurationTests: FolderTests {
       XCTAssertTrue(fault.what.hasPrefix("'\(key)'"), "\(fault)")
       XCTAssertEqual(fault.place, folder + "/adapter_config.json")
     }
-    XCTAssertEqual(try fault { try read(plain.with("layers_to_transform", 3)) }.kind, .badConfiguration)
-    XCTAssertEqual(try fault { try read(plain.with("bias", "all")) }.kind, .badConfiguration)
   }
 
   func testFieldsThatAreNotUsedAreTaken() throws {
@@ -108,8 +148,19 @@ final class PEFTConfigurationTests: FolderTests {
     ]
     for targets in targets {
       for (alpha, saved) in [(16, []), (0.75, ["multi_modal_projector", "vision_tower"])] as [(Double, [String])] {
-        let configuration = PEFTConfiguration(
-          rank: 3, alpha: alpha, dropout: 0.1, targets: targets, modulesToSave: saved, baseModel: "/a \"b\"/ü")
+        var settings = LoRASettings(rank: 3, alpha: alpha, dropout: 0.1, targets: targets)
+        settings.modulesToSave = saved
+        if alpha == 16 {
+          settings.hasMagnitudes = true
+          settings.isRankStabilised = true
+          settings.biases = .all
+          settings.excluded = .names(["a.b"])
+          settings.rankPattern = PatternTable([.init("b", 2), .init("a", 5)])
+          settings.alphaPattern = PatternTable([.init(#"a\.\d+"#, 0.5)])
+          if case .names = targets { settings.layers = LayerSet([1, 2, 7]) }
+        }
+        var configuration = PEFTConfiguration(settings, baseModel: "/a \"b\"/ü")
+        if settings.layers != nil { configuration.layersPattern = ["h", "layers"] }
         for fanInFanOut in [false, true] {
           let json = configuration.json(fanInFanOut: fanInFanOut)
           XCTAssertEqual(try read(json), configuration)

@@ -248,8 +248,8 @@ final class WrongInputTests: ProgramTestCase {
   }
 
   func testAnAdapterWithAnotherMethod() throws {
-    try assertAdapterIsRefused("adapter_config.json", .badConfiguration, "use_dora") {
-      try $0.replace("\"use_dora\": false", with: "\"use_dora\": true")
+    try assertAdapterIsRefused("adapter_config.json", .badConfiguration, "use_qalora") {
+      try $0.replace("\"use_qalora\": false", with: "\"use_qalora\": true")
     }
     try assertAdapterIsRefused("adapter_config.json", .badConfiguration, "IA3") {
       try $0.replace("\"peft_type\": \"LORA\"", with: "\"peft_type\": \"IA3\"")

@@ -14,7 +14,7 @@ struct GoldenRun: Sendable {
   let golden: Golden
   let section: String
   /// The reference's settings and steps.
-  private let figures: JSON
+  let figures: JSON
   var threads = 1
   /// Where the model's files are: those of the golden, or others of the same shapes.
   var modelFolder: String
@@ -33,6 +33,10 @@ struct GoldenRun: Sendable {
   var average: MovingAverage.Settings?
   /// Steps of the stages before.
   var stepsBefore = 0
+  /// In place of the reference's, for a variant of LoRA.
+  var targets: Targets?
+  /// α of NEFTune.
+  var noise: Double?
 
   /// - Parameter section: of `golden.json`, or `curve` for `curve.json`, or `nf4` for that of the quantised model.
   init(_ name: String, section: String) throws {
@@ -65,11 +69,20 @@ struct GoldenRun: Sendable {
     return Dictionary(uniqueKeysWithValues: norms.compactMap { name, norm in norm.double.map { (name, $0) } })
   }
 
-  private var setting: JSON { figures["setting"] ?? .null }
+  /// One of the variants of LoRA, in `lora-family/`.
+  init(family name: String) throws {
+    figures = try JSON(contentsOf: Golden.fixtures + "/lora-family/\(name)/golden.json")
+    golden = try Golden(figures["model"]?.string ?? "")
+    modelFolder = golden.modelFolder
+    section = "family"
+  }
+
+  var setting: JSON { figures["setting"] ?? .null }
   var wantedSteps: [JSON] { figures["steps"]?.array ?? [] }
   var globalBatch: Int { setting["global_batch"]?.integer ?? 0 }
 
   func methods() throws -> [ModelPart: any TuningMethod] {
+    if section == "family" { return familyMethods() }
     let lora = figures["lora"]
     var methods: [ModelPart: any TuningMethod] = [:]
     for part in ModelPart.allCases {
@@ -103,6 +116,7 @@ struct GoldenRun: Sendable {
       schedule: Schedule(shape: .cosine, warmupSteps: Int((ratio * Double(all)).rounded(.up)), steps: all),
       clipNorm: setting["clip_norm"]?.double, recomputes: recomputes, isDeterministic: isDeterministic)
     plan.stepsBefore = stepsBefore
+    plan.embeddingNoise = noise.map(EmbeddingNoise.init)
     return plan
   }
 
@@ -112,8 +126,9 @@ struct GoldenRun: Sendable {
     let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
     let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods(), quantised: quantised)
     let adapter = golden.folder + "/adapter_init"
-    let hasAdapter = section != "full"
+    let hasAdapter = section != "full" && section != "family"
     try adapted.loadWeights(adapter: hasAdapter ? adapter : nil, seed: 0, precision: precision, backend: backend)
+    if section == "family" { spreadStart(adapted, backend) }
     let trainer = Trainer(adapted, plan(steps: wantedSteps.count), communicator, backend, profile: profile)
     return (trainer, backend)
   }

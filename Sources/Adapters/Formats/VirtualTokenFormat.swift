@@ -116,8 +116,10 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
     }
     let files = try WeightFiles(folder: path, name: "adapter_model")
     try own.take(adapted.floats(files, matrix, shape: own.storedShape, backend), backend)
+    let names = adapted.model.weightNames
     try adapted.take(
-      files, keys: files.names.filter { $0 != matrix }, prefix: prefix,
+      files, keys: files.names.filter { $0 != matrix },
+      name: { names.canonical($0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0) },
       awaiting: adapted.fresh(beside: tunings), backend)
   }
 

@@ -26,7 +26,7 @@ public struct PromptTuning: TuningMethod, Equatable {
   }
 
   init(_ row: PartConfiguration) {
-    self.init(tokens: row.tokens, start: row.`init` == .text ? .text(row.initText ?? "") : .random)
+    self.init(tokens: row.tokens, start: row.initText.map(Start.text) ?? .random)
   }
 
   public var changesFromTheStart: Bool { true }

@@ -156,6 +156,25 @@ void mmd_layer_norm_backward(const float *_Nonnull x, const float *_Nonnull weig
                              const float *_Nonnull inverse_deviation, const float *_Nonnull dy, float *_Nullable dx,
                              float *_Nullable dweight, float *_Nullable dbias, size_t rows, size_t width);
 
+// --- magnitudes -------------------------------------------------------------------------------
+
+/// norms[o] = ‖W[o, ·] + scale · up[o, ·] · down‖, at least 1e-30, for rows [first, last) of W [outputs, inputs], f32 or
+/// bf16, whichever is given; down [rank, inputs], up [outputs, rank].
+void mmd_row_norms(const float *_Nullable weight, const uint16_t *_Nullable half_weight, size_t inputs,
+                   const float *_Nonnull down, const float *_Nonnull up, size_t rank, float scale,
+                   float *_Nonnull norms, size_t first, size_t last);
+/// The same for columns [first, last) of a W that is stored [inputs, outputs].
+void mmd_column_norms(const float *_Nullable weight, const uint16_t *_Nullable half_weight, size_t inputs,
+                      size_t outputs, const float *_Nonnull down, const float *_Nonnull up, size_t rank, float scale,
+                      float *_Nonnull norms, size_t first, size_t last);
+/// y[rows, width] = start + x · factors[width]; with stride 0 start is one row for all, and NULL is zero.
+void mmd_scale_columns(const float *_Nonnull x, const float *_Nonnull factors, const float *_Nullable start,
+                       size_t start_stride, float *_Nonnull y, size_t rows, size_t width);
+/// sum[width] = Σ over rows of a · b, rows in order.
+void mmd_column_products(const float *_Nonnull a, const float *_Nonnull b, float *_Nonnull sum, size_t rows,
+                         size_t width);
+void mmd_divide(const float *_Nonnull a, const float *_Nonnull b, float *_Nonnull y, size_t count);
+
 // --- attention --------------------------------------------------------------------------------
 
 /// Rotates the halves of every head in place: x = x·cos + (direction)·rotated(x)·sin at each row's position.

@@ -16,4 +16,16 @@ extension Context {
     }
     return (sum, found.nll)
   }
+
+  /// The same under a head with a low-rank update: [h, s · h Aᵀ] times [W, B] is the product with W + s B A.
+  ///
+  /// - Precondition: the head has no bias, and its update no magnitude.
+  public func crossEntropy(hidden: Tensor, _ head: Projection, targets: Tensor) -> (sum: Tensor, nll: Tensor) {
+    guard let update = head.update else { return crossEntropy(hidden: hidden, head: head.weight, targets: targets) }
+    precondition(head.bias == nil && head.layout == .outputsFirst && update.magnitude == nil, "crossEntropy: the head")
+    let low = scale(linear(dropout(hidden, update.dropout), Projection(update.down)), by: update.scale)
+    let weight = backend.cast(head.weight, to: .float32)
+    return crossEntropy(
+      hidden: joinColumns([hidden, low]), head: joinColumns([weight, update.up]), targets: targets)
+  }
 }

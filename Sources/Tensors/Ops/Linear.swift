@@ -6,26 +6,31 @@ public enum WeightLayout: Sendable {
   case inputsFirst
 }
 
-/// A low-rank update of a linear layer (LoRA, Hu et al. 2021, arXiv:2106.09685).
+/// A low-rank update of a linear layer (LoRA, Hu et al. 2021, arXiv:2106.09685), with or without a magnitude of its
+/// outputs (DoRA, Liu et al. 2024, arXiv:2402.09353).
 public struct LowRank {
   /// [rank, in]
   public let down: Tensor
   /// [out, rank]
   public let up: Tensor
-  /// α / rank
+  /// α / rank, or α / √rank
   public let scale: Float
   /// What the update does not see of its inputs.
   public let dropout: Dropout?
+  /// The length of every row of the updated weight, [out]; nil where the update decides it.
+  public let magnitude: Tensor?
 
-  public init(down: Tensor, up: Tensor, scale: Float, dropout: Dropout? = nil) {
+  public init(down: Tensor, up: Tensor, scale: Float, dropout: Dropout? = nil, magnitude: Tensor? = nil) {
     self.down = down
     self.up = up
     self.scale = scale
     self.dropout = dropout
+    self.magnitude = magnitude
   }
 }
 
-/// A linear map x ↦ x Wᵀ + b, with a low-rank update + scale · (dropout(x) Aᵀ) Bᵀ where there is one.
+/// A linear map x ↦ x Wᵀ + b, with a low-rank update + scale · (dropout(x) Aᵀ) Bᵀ where there is one; where that has a
+/// magnitude m, see `Rescaling`.
 public struct Projection {
   /// [out, in] or [in, out], see `layout`
   public let weight: Tensor
@@ -42,7 +47,7 @@ public struct Projection {
   }
 
   fileprivate var inputs: [Tensor] {
-    [weight] + (bias.map { [$0] } ?? []) + (update.map { [$0.down, $0.up] } ?? [])
+    [weight] + (bias.map { [$0] } ?? []) + (update.map { [$0.down, $0.up] + ($0.magnitude.map { [$0] } ?? []) } ?? [])
   }
   /// As the second factor of x · Wᵀ.
   fileprivate var forward: Factor { Factor(weight, transposed: layout == .outputsFirst) }
@@ -55,6 +60,7 @@ extension Context {
   ///
   /// - Parameter residual: [T, out], added where given.
   public func linear(_ x: Tensor, _ projection: Projection, addingTo residual: Tensor? = nil) -> Tensor {
+    if projection.isParted { return parted(x, projection, addingTo: residual) }
     guard let residual else { return linear(x, [projection], residual: nil)[0] }
     // A product starts from one thing: a bias or the residual.
     guard projection.bias == nil else { return add(residual, linear(x, [projection], residual: nil)[0]) }
@@ -64,7 +70,8 @@ extension Context {
   /// Several linear maps of the same x, [T, in] → [T, out] each: one rounding of x, one product for all the small
   /// matrices A, one gradient of x.
   public func linear(_ x: Tensor, _ projections: [Projection]) -> [Tensor] {
-    linear(x, projections, residual: nil)
+    guard projections.contains(where: \.isParted) else { return linear(x, projections, residual: nil) }
+    return projections.map { linear(x, $0) }
   }
 
   private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
@@ -73,16 +80,25 @@ extension Context {
     let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
     let input = backend.cast(x, to: type)
     let updates = LowRankUpdates.of(projections, input, backend)
+    var rescalings: [Int: Rescaling] = [:]
     let outputs = projections.enumerated().map { index, projection in
-      backend.product(
-        [ProductTerm(Factor(input), projection.forward)] + updates.compactMap { $0.term(of: index) },
-        start: projection.bias.map { .row($0) } ?? residual.map { .rows($0) } ?? .zero)
+      let terms = [ProductTerm(Factor(input), projection.forward)] + updates.compactMap { $0.term(of: index) }
+      let start = projection.bias.map { ProductStart.row($0) } ?? residual.map { .rows($0) } ?? .zero
+      guard let update = projection.update, let magnitude = update.magnitude else {
+        return backend.product(terms, start: start)
+      }
+      let rescaling = Rescaling(of: backend.product(terms), projection, update, magnitude, backend)
+      rescalings[index] = rescaling
+      return rescaling.output(start, backend)
     }
 
     let wantsInput = tracks(x)
     let wants = projections.map { (weight: tracks($0.weight), bias: $0.bias.map(tracks) ?? false) }
     let inputs = [x] + projections.flatMap(\.inputs) + (residual.map { [$0] } ?? [])
-    record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil] gradients in
+    record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil, rescalings] arrived in
+      let gradients = arrived.enumerated().map { index, dy in
+        dy.map { rescalings[index]?.pullback($0, backend) ?? $0 }
+      }
       let rounded = gradients.map { $0.map { backend.cast($0, to: type) } }
       var found: [Int: LowRankUpdates.Gradients] = [:]
       var terms = zip(rounded, projections).compactMap { dy, projection in
@@ -103,13 +119,14 @@ extension Context {
       let dx = wantsInput ? masked.reduce(backend.product(terms), backend.add) : nil
       return [dx]
         + projections.indices.flatMap { index -> [Tensor?] in
-          let (projection, dy) = (projections[index], gradients[index])
+          let (projection, dOutput) = (projections[index], arrived[index])
           let dWeight =
             wants[index].weight ? rounded[index].map { weightGradient(backend, input, $0, projection.layout) } : nil
-          let dBias = wants[index].bias ? dy.map(backend.columnSum) : nil
+          let dBias = wants[index].bias ? dOutput.map(backend.columnSum) : nil
+          let dMagnitude = rescalings[index].map { [dOutput.map($0.magnitudeGradient(backend))] } ?? []
           return [dWeight] + (projection.bias == nil ? [] : [dBias])
-            + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up])
-        } + (isResidual ? [gradients[0]] : [])
+            + (projection.update == nil ? [] : [found[index]?.down, found[index]?.up] + dMagnitude)
+        } + (isResidual ? [arrived[0]] : [])
     }
     return outputs
   }

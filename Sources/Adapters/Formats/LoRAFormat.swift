@@ -1,0 +1,88 @@
+import Foundation
+import Ground
+import Models
+import Modules
+import RunFile
+import SafeTensors
+import Tensors
+
+/// PEFT's layout of low-rank updates: `adapter_config.json` and `adapter_model.safetensors`, with parts that are trained
+/// whole, such as the projector, beside the updates.
+enum LoRAFormat: AdapterFormat {
+  private static let prefix = "base_model.model."
+
+  static func wrote(_ configuration: JSON) -> Bool { configuration["peft_type"] == "LORA" }
+
+  static func holds(_ tunings: [any Tuning]) -> Bool { tunings.allSatisfy { $0 is LoRA || $0.trainsModules } }
+
+  static func write(
+    _ tunings: [any Tuning], of adapted: AdaptedModel, to folder: String, _ backend: any Backend
+  ) throws {
+    let content = LoRAContent(adapted, tunings)
+    let fanInFanOut = content.layers.contains { $0.base.layout == .inputsFirst }
+    try writeDurably(
+      content.configuration().json(fanInFanOut: fanInFanOut, isClassifier: adapted.model.classifier != nil).indented,
+      to: folder + "/adapter_config.json")
+    try Adapters.write(
+      content.tensors(backend).map { (prefix + $0.name, $0.value) }, to: folder + "/adapter_model.safetensors", backend)
+  }
+
+  static func read(
+    _ path: String, into tunings: [any Tuning], of adapted: AdaptedModel, _ backend: any Backend
+  ) throws {
+    let content = LoRAContent(adapted, tunings)
+    try content.checkAgreement(with: PEFTConfiguration(contentsOf: path + "/adapter_config.json"), path)
+    let files = try WeightFiles(folder: path, name: "adapter_model")
+    // What a module was before it was trained whole is of no use.
+    let keys = files.names.filter { !$0.contains(".original_module.") }
+    let head = adapted.model.language.head?.base
+    let names = adapted.model.weightNames
+    for key in keys where head?.isTied == true && parameterName(of: key, names) == head?.weight.name {
+      throw Fault(
+        .badConfiguration, "the adapter's '\(key)' replaces the embeddings, whose weight the head shares", at: path,
+        "use an adapter that was trained without embeddings and head")
+    }
+    try adapted.take(
+      files, keys: keys, name: { parameterName(of: $0, names) },
+      awaiting: content.expected + adapted.fresh(beside: tunings), backend)
+  }
+
+  /// The parameter that a key stands for.
+  private static func parameterName(of key: String, _ names: WeightNames) -> String {
+    let bare = key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key
+    return names.canonical(bare.replacingOccurrences(of: ".base_layer.", with: "."))
+  }
+}
+
+extension LoRAFormat {
+  /// How an adapter's parts were trained, as its files tell.
+  static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
+    let configuration = try PEFTConfiguration(contentsOf: path + "/adapter_config.json")
+    guard let settings = configuration.settings else { return [:] }
+    // PEFT knows no parts: the targets are looked for in each, and the parts that have any are wrapped.
+    let bare = try folder.makeModel()
+    let found = try configuration.wrapped(among: bare.linears.map(\.path))
+    guard !found.isEmpty else {
+      throw Fault(
+        .badData, "the adapter's target_modules match no linear layer of the model", at: path,
+        "use the adapter with the model that it was trained on")
+    }
+    let (ranks, alphas) = (try PatternMatcher(settings.rankPattern), try PatternMatcher(settings.alphaPattern))
+    var methods: [ModelPart: any TuningMethod] = [:]
+    for part in Set(found.map(MultimodalModel.part(of:))) {
+      let own = found.filter { MultimodalModel.part(of: $0) == part }
+      var settings = settings
+      settings.targets = .names(own)
+      (settings.excluded, settings.layers) = (nil, nil)
+      settings.rankPattern.rows.removeAll { row in !own.contains { ranks.row(for: $0) == row } }
+      settings.alphaPattern.rows.removeAll { row in !own.contains { alphas.row(for: $0) == row } }
+      settings.modulesToSave.removeAll { name in
+        !bare.parameters.contains {
+          MultimodalModel.part(of: $0.name) == part && !modules(of: $0.name, endingLike: [name]).isEmpty
+        }
+      }
+      methods[part] = settings
+    }
+    return methods
+  }
+}
