@@ -45,6 +45,12 @@ public final class EmbeddingFiles {
   /// Joins what the ranks have; all of them call it.
   /// - Returns: how many items and rows there are in all.
   public func finish(metadata: [String: String]) throws -> (items: Int, rows: Int) {
+    try communicator.agreeOnSuccess {
+      // Another host sees the rows once they have left this one.
+      guard fsync(descriptor) == 0 else {
+        throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+      }
+    }
     let mine = items.flatMap { [Int64($0.rows), Int64($0.record)] }
     let all = try communicator.allGather(mine.withUnsafeBytes(Array.init)).flatMap { bytes in
       bytes.withUnsafeBytes { buffer in

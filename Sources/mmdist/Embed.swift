@@ -16,22 +16,28 @@ struct Embed: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes embeddings of a data set: of pictures, texts or conversations.",
     discussion: """
-      Every rank takes a share of the records; the files have the same bytes on any number of ranks.
+      Every rank takes a share of the records; the files have the same bytes on
+      any number of ranks.
 
       --part vision     each picture, as the vision encoder sees it
       --part projector  each picture, as the language model gets it
-      --part language   each record: a conversation with its pictures, or a text (column --text)
+      --part language   each record: a conversation with its pictures, or a text
+                        (column --text)
 
-      --layer N   as transformers numbers hidden_states: 0 is what goes into the first layer, -1 what comes out of the last
-                  (default). Without it, --part vision gives what the projector gets.
-      --pool      mean over all tokens or patches; cls, the first token, of BERT and CLIP; last, the last token, of
-                  decoders; none, one row for each token
+      --layer N  as transformers numbers hidden_states: 0 goes into the first
+                 layer, -1 comes out of the last (default). Without it,
+                 --part vision gives what the projector gets.
+      --pool     mean of all tokens or patches; cls: the first token, of BERT
+                 and CLIP; last: the last token, of decoders; none: one row for
+                 each token
 
-      DIR/embeddings.npy is [rows, width] in float32; offsets.npy says where the rows of each item begin, records.npy which
-      record (from 0, in file order) each item is of. DIR/embeddings.safetensors holds the same three.
+      DIR/embeddings.npy is [rows, width] in float32; offsets.npy says where the
+      rows of each item begin, records.npy which record (from 0, in file order)
+      each item is of. DIR/embeddings.safetensors holds the same three.
 
-        mmdist embed --model bert-base-uncased --data texts.csv --pool cls --output out
-        mpirun -n 8 mmdist embed --model llava-hf --data train.jsonl --images images --part vision --pool mean --output out
+        mmdist embed --model bert --data texts.csv --pool cls --output out
+        mpirun -n 8 mmdist embed --model llava --data train.jsonl \\
+          --images images --part vision --pool mean --output out
       """)
 
   @Option(help: ArgumentHelp("Hugging Face model directory.", valueName: "DIR")) var model: String
