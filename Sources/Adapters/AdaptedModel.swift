@@ -61,7 +61,8 @@ public final class AdaptedModel {
       let frozen = Set(tunings.flatMap(\.frozenAdditions).map { ObjectIdentifier($0) })
       var added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) }).subtracting(frozen)
       // Whatever is added to a model that gives labels, the layer that gives them is trained with it.
-      if tunings.contains(where: { !$0.added.isEmpty && $0.part == .language }) {
+      let isOnFrozenFeatures = model.classifier?.frozen != nil
+      if isOnFrozenFeatures || tunings.contains(where: { $0.part == .language && !$0.added.isEmpty }) {
         added.formUnion(model.headParameters.map { ObjectIdentifier($0) })
       }
       trained = model.parameters.filter { parameter in
@@ -130,7 +131,7 @@ extension AdaptedModel {
   /// Whether what is trained can be kept as an adapter: not so where the language model is trained whole, whose head may
   /// be its embedding, which PEFT would tear apart.
   public var isAdapter: Bool {
-    !tuned.isEmpty && !tunings.contains { $0.part == .language && $0.trainsModules }
+    !tuned.isEmpty && model.classifier?.frozen == nil && !tunings.contains { $0.part == .language && $0.trainsModules }
   }
 
   /// The table of parts: how each is trained, how many of its parameters, in which layers.

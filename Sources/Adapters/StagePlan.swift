@@ -36,6 +36,12 @@ struct StagePlan {
     let active = methods.filter { !($0 is Frozen) }
     let adding = active.filter { !($0 is FullTuning) }
     guard let first = adding.first else { return }
+    guard !first.changesFromTheStart || !(methods[0] is Frozen) else {
+      throw Fault(
+        .badConfiguration,
+        "what is put in front of the \(part.rawValue) part's sequences in a later stage would be there, untrained, in the first",
+        at: row, "train it from the first stage on, or in a run of its own")
+    }
     guard adding.allSatisfy({ areEqual($0, first) }) else {
       throw Fault(
         .badConfiguration, "the stages tune the \(part.rawValue) part by one method with different settings", at: row,

@@ -8,6 +8,12 @@ public protocol TuningMethod: Equatable, Sendable {
   /// The method at work in a model that is about to be built.
   /// - Throws: `Fault(.badConfiguration)` for settings that make no sense.
   func tuning(of part: ModelPart) throws -> any Tuning
+  /// Whether a model computes something else as soon as this is there, before any step of training.
+  var changesFromTheStart: Bool { get }
+}
+
+extension TuningMethod {
+  public var changesFromTheStart: Bool { false }
 }
 
 /// A method at work in one part of one model: what it adds, and what of the model it trains.

@@ -38,6 +38,11 @@ public struct Embedder {
     if request.part != .language, eyes == nil {
       throw Embedder.refused("--part \(request.part.rawValue) of a model that sees no pictures", "use --part language")
     }
+    if request.part == .language, model.language.virtualTokens != nil {
+      throw Fault(
+        .usage, "states behind prompts and prefixes cannot be embedded", at: "--adapter",
+        "use an adapter that adds no tokens, or leave it out")
+    }
     switch request.part {
     case .language:
       (depth, width) = (try Embedder.depth(request.layer, of: model.language.layerCount), model.language.width)
@@ -109,11 +114,6 @@ public struct Embedder {
 
   /// [T, D] → [1, D], or as it is.
   private func pooled(_ states: Tensor) -> Tensor {
-    switch request.pool {
-    case .none: states
-    case .cls: states.slice(0..<1)
-    case .last: states.slice(states.rows - 1..<states.rows)
-    case .mean: backend.scale(backend.columnSum(states), by: 1 / Float(states.rows)).reshaped([1, states.width])
-    }
+    StatePool(rawValue: request.pool.rawValue).map { $0(states, backend) } ?? states
   }
 }

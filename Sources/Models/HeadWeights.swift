@@ -34,19 +34,21 @@ extension MultimodalModel {
   /// The parameters of the layer that gives labels.
   public var headParameters: [Parameter] {
     guard classifier != nil else { return [] }
+    if classifier?.frozen != nil { return parameters.filter { $0.name.hasPrefix("head.") } }
     return parameters.filter { $0.name.hasPrefix("classifier.") || $0.name.hasPrefix("score.") }
   }
 
   /// Whether a parameter may be missing in the files: those of a classifier that is still to be trained.
   func mayLack(_ name: String) -> Bool {
     guard classifier != nil || language is Bert else { return false }
-    return ["classifier.", "score.", "bert.pooler."].contains(where: name.hasPrefix)
+    return ["classifier.", "score.", "bert.pooler.", "head."].contains(where: name.hasPrefix)
   }
 
   /// Whether files may hold a weight that the model has no place for: a head for another task.
   func leavesOut(_ name: String) -> Bool {
-    if language is Bert { return name.hasPrefix("cls.") || classifier == nil && name.hasPrefix("classifier.") }
-    return classifier != nil && name.hasPrefix("lm_head.")
+    let hasOwn = classifier != nil && classifier?.frozen == nil
+    if language is Bert { return name.hasPrefix("cls.") || !hasOwn && name.hasPrefix("classifier.") }
+    return hasOwn && name.hasPrefix("lm_head.") || classifier?.frozen != nil && name.hasPrefix("score.")
   }
 }
 

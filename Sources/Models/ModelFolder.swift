@@ -9,16 +9,22 @@ import Tensors
 public struct ModelFolder {
   public let path: String
   public let configuration: JSON
+  /// A head on frozen features, beside what the configuration describes.
+  let head: (labels: [String], problem: LabelProblem, shape: HeadShape)?
 
   public init(_ path: String) throws {
     self.path = path
     configuration = try JSON(contentsOf: path + "/config.json")
+    head = nil
   }
 
   /// A folder with another configuration than its `config.json`.
-  init(_ path: String, configuration: JSON) {
+  init(
+    _ path: String, configuration: JSON, head: (labels: [String], problem: LabelProblem, shape: HeadShape)? = nil
+  ) {
     self.path = path
     self.configuration = configuration
+    self.head = head
   }
 
   /// Writes `config.json` to a folder, unless it is as the model's own file has it.
@@ -37,7 +43,7 @@ public struct ModelFolder {
 
   /// The model that the configuration describes, with `transforms` applied; its parameters have no values yet.
   public func makeModel(transforms: [any ModelTransform] = []) throws -> MultimodalModel {
-    try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms)
+    try MultimodalModel(configuration: configuration, at: path + "/config.json", transforms: transforms, head: head)
   }
 
   /// Gives every parameter of `model` its value, but those that `isFresh` names, which an initialiser fills.

@@ -113,11 +113,13 @@ public final class MultimodalModel {
   /// Hidden states of all tokens, [T, D], with the rows of the pictures in their places.
   ///
   /// - Parameters: imageRows [n·rowsPerImage]: where in the batch each row of each of the n pictures goes, in order.
-  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all.
+  ///   Both nil where there is no picture. rows [R]: the rows whose states are wanted, [R, D]; nil for all. For a head on
+  ///   frozen features: one vector for each text, whatever the rows.
   public func hidden(
     _ batch: TokenBatch, imageRows: Tensor?, pictures: Pictures?, rows: Tensor? = nil, cache: KeyValueCache? = nil,
     _ context: Context
   ) -> Tensor {
+    if let reading = classifier?.frozen { return features(batch, reading, context.backend) }
     let embeddings = embed(batch, imageRows: imageRows, pictures: pictures, context)
     let placed = place(embeddings, batch, cache: cache, context)
     return language.decode(
@@ -154,13 +156,23 @@ public final class MultimodalModel {
 extension MultimodalModel {
   /// Builds the model that a `config.json` describes; its parameters have no values yet.
   /// - Throws: `Fault(.badConfiguration)` that names the field which is wrong or not supported.
-  public convenience init(configuration: JSON, at place: String, transforms: [any ModelTransform] = []) throws {
+  public convenience init(
+    configuration: JSON, at place: String, transforms: [any ModelTransform] = [],
+    head: (labels: [String], problem: LabelProblem, shape: HeadShape)? = nil
+  ) throws {
     let reader = try ConfigurationReader(configuration, at: place)
     let blueprint = Blueprint(transforms: transforms)
     let type = try reader.string("model_type")
     try reader.readQuantisation()
     guard type == "llava" else {
-      guard SequenceClassifier.isAsked(by: configuration) else {
+      let isClassifier = SequenceClassifier.isAsked(by: configuration)
+      if let head {
+        let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace(hasHead: !isClassifier))
+        let probe = try SequenceClassifier(head.labels, head.problem, head.shape, of: language, blueprint.root)
+        self.init(eyes: nil, language: language, classifier: probe, blueprint: blueprint)
+        return
+      }
+      guard isClassifier else {
         let language = try makeLanguageModel(reader, in: blueprint.root, LanguagePlace())
         self.init(eyes: nil, language: language, blueprint: blueprint)
         return

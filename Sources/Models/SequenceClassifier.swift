@@ -26,7 +26,10 @@ public final class SequenceClassifier {
   public let labels: [String]
   public let problem: LabelProblem
   public let reading: Reading
+  /// Where a head on frozen features reads; nil for a classifier that is part of its model.
+  public let frozen: FrozenReading?
   private let pooler: (any LinearLayer)?
+  private let isReLU: Bool
   private let dropout: Float
   private let output: any LinearLayer
   /// The path of the layer that gives the labels: `classifier`, or `score`.
@@ -39,8 +42,21 @@ public final class SequenceClassifier {
     }
   }
 
+  /// A head on frozen features: `head.output`, behind `head.dense` and ReLU where it has a hidden layer.
+  init(
+    _ labels: [String], _ problem: LabelProblem, _ shape: HeadShape, of language: any LanguageModel, _ root: Scope
+  ) throws {
+    (self.labels, self.problem) = (labels, problem)
+    (reading, dropout, isReLU) = (.first, 0, true)
+    frozen = FrozenReading(depth: try shape.depth(in: language), pool: shape.pool)
+    pooler = shape.hidden.map { root.linear("head.dense", inputs: language.width, outputs: $0, bias: true) }
+    output = root.linear(
+      "head.output", inputs: shape.hidden ?? language.width, outputs: labels.count, bias: true)
+  }
+
   init(_ configuration: JSON, at place: String, of language: any LanguageModel, _ root: Scope) throws {
     let reader = try ConfigurationReader(configuration, at: place)
+    (frozen, isReLU) = (nil, false)
     labels = try ModelLabels.names(in: configuration, at: place)
     problem = try ModelLabels.problem(in: configuration, at: place) ?? (labels.count == 1 ? .regression : .singleLabel)
     if let bert = language as? Bert {
@@ -57,7 +73,11 @@ public final class SequenceClassifier {
 
   /// states [N, D] of the tokens that are read → logits [N, labels]
   public func callAsFunction(_ states: Tensor, _ context: Context) -> Tensor {
-    let pooled = pooler.map { context.tanh($0(states, context)) } ?? states
+    let pooled =
+      pooler.map { layer in
+        let hidden = layer(states, context)
+        return isReLU ? context.activate(.relu, hidden) : context.tanh(hidden)
+      } ?? states
     let stream = context.randomness?.named("classifier")
     return output(context.dropout(pooled, Dropout(rate: dropout, stream)), context)
   }

@@ -32,9 +32,6 @@ extension PartsConfiguration: Section {
 
   func validate(at key: String) throws {
     for part in all { try part.validate(at: "\(key)\(part.name.rawValue).") }
-    try require(
-      all.contains { $0.train != .frozen }, String(key.dropLast()), "freezes every part, so nothing would be trained",
-      "set 'train: lora' or 'train: full' for one of them")
   }
 }
 

@@ -10,6 +10,7 @@ public struct RunConfiguration: Equatable, Sendable {
   public var output = "./run"
   public var data = DataConfiguration()
   public var train = TrainConfiguration()
+  public var head: HeadConfiguration?
   public var stages: [StageConfiguration] = []
   public var parallel = ParallelConfiguration()
   public var checkpoint = CheckpointConfiguration()
@@ -29,6 +30,7 @@ extension RunConfiguration: Section {
       otherNames: ["output_dir"]),
     Key("data", \.data, "what to train on"),
     Key("train", \.train, "how to train"),
+    Key("head", \.head, "a head on frozen features of texts, in place of tuning the model; null: none"),
     Key("stages", \.stages, "what is done one after another, each with its own keys of data and train"),
     Key("parallel", \.parallel, "how ranks share the work", affectsTraining: false),
     Key("checkpoint", \.checkpoint, "when to save", affectsTraining: false),
@@ -40,10 +42,33 @@ extension RunConfiguration: Section {
     try require(!model.isEmpty, "model", "is missing", "name a Hugging Face model directory")
     try require(!output.isEmpty, "output", "is missing", "name a folder")
     try validateStages()
+    try validateHead()
     try parallel.validate(at: "parallel.")
     try checkpoint.validate(at: "checkpoint.")
     try log.validate(at: "log.")
     try cache.validate(at: "cache.")
+  }
+}
+
+extension RunConfiguration {
+  /// With a head nothing else is trained; without one, something must be.
+  private func validateHead() throws {
+    guard let head else {
+      for (index, stage) in runStages.enumerated() {
+        try require(
+          stage.train.parts.all.contains { $0.train != .frozen },
+          stages.isEmpty ? "train.parts" : "stages.\(index).train.parts",
+          "freezes every part, so nothing would be trained", "set 'train: lora' or 'train: full' for one of them")
+      }
+      return
+    }
+    try head.validate(at: "head.")
+    try require(stages.isEmpty, "stages", "and 'head' are both given", "train the head in a run of its own")
+    try require(
+      adapter == nil, "adapter", "and 'head' are both given", "merge the adapter first: mmdist export --format merged")
+    try require(
+      train.parts == PartsConfiguration() || train.parts.all.allSatisfy { $0.train == .frozen }, "train.parts",
+      "trains parts whose features 'head' takes for frozen", "leave train.parts out")
   }
 }
 

@@ -11,6 +11,20 @@ extension RunConfiguration {
     CacheFolder(cache.folder ?? CacheFolder.standardPath(), limit: cache.folderLimit)
   }
 
+  /// What keeps the features of texts for a head on them; nil without such a head, or where the run file asks for nothing.
+  ///
+  /// - Precondition: the model's parameters have their values.
+  func stateCache(for model: MultimodalModel, _ backend: any Backend, note: (String) -> Void) -> StateCache? {
+    guard cache.features != .off else { return nil }
+    do {
+      return try StateCache(
+        model, memory: cache.memoryLimit, folder: cache.features == .disk ? cacheFolder : nil, backend)
+    } catch {
+      note("warning: features of texts are not kept: \(error)")
+      return nil
+    }
+  }
+
   /// What keeps the features of pictures; nil where the run file asks for nothing or features change.
   ///
   /// - Precondition: the model's parameters have their values.

@@ -7,7 +7,7 @@ import Tensors
 /// What the run file means to the trainer.
 extension RunConfiguration {
   /// How each part is trained, stage by stage.
-  public var methods: [[ModelPart: any TuningMethod]] { runStages.map(\.methods) }
+  public var methods: [[ModelPart: any TuningMethod]] { head == nil ? runStages.map(\.methods) : [[:]] }
 
   /// The parts whose matrices are kept as 4-bit codes: those that any stage wants so, since weights are loaded once.
   public var quantised: Set<ModelPart> {

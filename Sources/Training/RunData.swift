@@ -67,6 +67,11 @@ public struct RunData {
     }
     let texts = stages.compactMap { if case .labelled(let records) = $0 { records } else { nil } }
     guard !texts.isEmpty else {
+      guard configuration.head == nil else {
+        throw Fault(
+          .badConfiguration, "the data are conversations, and a head gives labels to texts", at: "head",
+          "train on texts with labels (format: classification)")
+      }
       (self.folder, labels) = (folder, nil)
       return
     }
@@ -75,9 +80,9 @@ public struct RunData {
         .badConfiguration, "one stage trains on texts with labels, another on something else", at: "stages",
         "give all stages data of one kind, and the same data.problem and data.labels")
     }
-    let labels = try LabelSet(rows[0].data, texts, folder, communicator)
+    let labels = try LabelSet(rows[0].data, texts, configuration.head == nil ? folder : nil, communicator)
     self.labels = labels
-    self.folder = try folder.classifying(labels.names, labels.problem)
+    self.folder = try configuration.folder(for: labels)
   }
 
   /// A model for data whose labels are known.
@@ -114,18 +119,20 @@ public struct RunData {
 
 extension LabelSet {
   /// The labels of a run: those that the run file lists, else the model's own, else those in the data.
+  /// - Parameter folder: nil where the model's own labels do not count.
   init(
-    _ data: DataConfiguration, _ records: [LabelledSet], _ folder: ModelFolder, _ communicator: any Communicator
+    _ data: DataConfiguration, _ records: [LabelledSet], _ folder: ModelFolder?, _ communicator: any Communicator
   ) throws {
-    let place = folder.path + "/config.json"
-    let own = folder.isClassifier ? try ModelLabels.names(in: folder.configuration, at: place) : []
+    let model = folder.flatMap { $0.isClassifier ? $0 : nil }
+    let place = (model?.path ?? "") + "/config.json"
+    let own = try model.map { try ModelLabels.names(in: $0.configuration, at: place) } ?? []
     var problem: LabelProblem?
     switch data.problem {
     case .singleLabel: problem = .singleLabel
     case .multiLabel: problem = .multiLabel
     case .regression: problem = .regression
     case .auto:
-      if folder.isClassifier { problem = try ModelLabels.problem(in: folder.configuration, at: place) }
+      problem = try model.flatMap { try ModelLabels.problem(in: $0.configuration, at: place) }
       if problem == nil, own.count == 1 { problem = .regression }
     }
     let names = data.labels.isEmpty ? own : data.labels

@@ -25,6 +25,7 @@ struct Stage {
     var stages: [Stage] = []
     for (index, configuration) in run.runStages.enumerated() {
       var stage = try Stage(configuration, index: index, data, model)
+      if let head = run.head { stage = stage.training(head) }
       if let before = stages.last { stage = stage.after(before) }
       stages.append(stage)
     }
@@ -51,6 +52,13 @@ struct Stage {
     (configuration, inputs, samples) = (stage.configuration, stage.inputs, stage.samples)
     (open, sampler) = (stage.open, stage.sampler)
     self.plan = plan
+  }
+
+  /// The same at the rates of a head.
+  private func training(_ head: HeadConfiguration) -> Stage {
+    var plan = plan
+    plan.parts[.language] = TrainingPlan.Part(learningRate: head.learningRate, weightDecay: head.weightDecay)
+    return Stage(self, plan: plan)
   }
 
   private func after(_ before: Stage) -> Stage {

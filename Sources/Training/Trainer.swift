@@ -28,16 +28,19 @@ public final class Trainer {
   private let trainedParts: Set<ModelPart>
   private let batches: BatchPlan
   private let features: FeatureCache?
+  private let states: StateCache?
   private let profile: Profile?
 
   /// - Parameter profile: is told of the phases of each step.
   /// - Precondition: the model's parameters have values.
-  /// - Parameter features: keeps what a frozen vision encoder sees; nothing else depends on it.
+  /// - Parameters: `features` keeps what a frozen vision encoder sees, `states` what a head on frozen features gets;
+  ///   nothing else depends on them.
   public init(
-    _ adapted: AdaptedModel, _ plan: TrainingPlan, features: FeatureCache? = nil, _ communicator: any Communicator,
-    _ backend: any Backend, profile: Profile? = nil
+    _ adapted: AdaptedModel, _ plan: TrainingPlan, features: FeatureCache? = nil, states: StateCache? = nil,
+    _ communicator: any Communicator, _ backend: any Backend, profile: Profile? = nil
   ) {
     self.features = features
+    self.states = states
     self.profile = profile
     self.adapted = adapted
     self.plan = plan
@@ -110,7 +113,9 @@ public final class Trainer {
     }
     report.tokens = Int(totals[2])
     report.images = Int(totals[3])
-    if features != nil { report.lookups = FeatureLookups(hits: Int(totals[4]), misses: Int(totals[5])) }
+    if features != nil || states != nil {
+      report.lookups = FeatureLookups(hits: Int(totals[4]), misses: Int(totals[5]))
+    }
     step = number
     try profile.phase(.communication) { try measure(&report, began: began, waited: waited) }
     return report
@@ -126,11 +131,16 @@ public final class Trainer {
     let model = adapted.model
     let (onDevice, hidden) = profile.phase(.forward) {
       let onDevice = DeviceBatch(batch, backend, features: features)
+      if let states {
+        let (rows, lookups) = states.rows(of: batch)
+        tally.lookups = lookups
+        return (onDevice, rows)
+      }
       let hidden = model.hidden(
         onDevice.tokens, imageRows: onDevice.imageRows, pictures: onDevice.pictures, rows: onDevice.targetRows, context)
       return (onDevice, hidden)
     }
-    tally.lookups = onDevice.lookups ?? FeatureLookups()
+    if let lookups = onDevice.lookups { tally.lookups = lookups }
     let (sum, value) = profile.phase(.loss) { plan.objective.loss(onDevice, hidden: hidden, model, context) }
     tally.loss = value
     profile.phase(.backward) {

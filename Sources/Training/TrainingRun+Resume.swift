@@ -12,6 +12,9 @@ extension TrainingRun {
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
       if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
+      if let head = configuration.head {
+        try adapted.saveHead(to: configuration.output + "/head", head, backend)
+      }
       try CheckpointFolder.prune(in: checkpoints, keep: configuration.checkpoint.keep)
     }
   }
@@ -48,7 +51,7 @@ extension TrainingRun {
   /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
   private func putEarlierRunAside() throws {
     let (output, files) = (configuration.output, FileManager.default)
-    let left = ["run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter"].filter {
+    let left = ["run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter", "head"].filter {
       files.fileExists(atPath: "\(output)/\($0)")
     }
     guard !left.isEmpty else { return }

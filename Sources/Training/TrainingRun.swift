@@ -49,6 +49,7 @@ public final class TrainingRun {
     let samples: any SampleSource
     let features: FeatureCache?
     let trainer: Trainer
+    let states: StateCache?
   }
 
   var trainer: Trainer { present.trainer }
@@ -128,9 +129,14 @@ public final class TrainingRun {
         }
       }
     inputs?.processor.features = features?.store
+    let states = configuration.stateCache(for: adapted.model, backend) { line in
+      if communicator.rank == 0 { audience.note(line) }
+    }
     return Present(
       stage: index, inputs: inputs, samples: stages[index].samples(inputs), features: features,
-      trainer: Trainer(adapted, stages[index].plan, features: features, communicator, backend, profile: profile))
+      trainer: Trainer(
+        adapted, stages[index].plan, features: features, states: states, communicator, backend, profile: profile),
+      states: states)
   }
 
   func begin(stage index: Int) {
@@ -238,6 +244,7 @@ public final class TrainingRun {
     defer {
       loader.cancel()
       features?.store.finish()
+      present.states?.store.finish()
       warnAboutFeatures()
     }
     var isStopping = false
@@ -267,7 +274,7 @@ public final class TrainingRun {
   }
 
   private func warnAboutFeatures() {
-    if isLeader, let warning = features?.takeWarning() { audience.note(warning) }
+    if isLeader, let warning = features?.takeWarning() ?? present.states?.takeWarning() { audience.note(warning) }
   }
 }
 

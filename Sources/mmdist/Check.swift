@@ -22,11 +22,13 @@ struct Check: ParsableCommand {
   func run() throws {
     let configuration = try runFile.require()
     let data = try RunData(configuration, SingleProcess())
+    // As it will be trained: virtual tokens take positions from the records.
+    let model = try AdaptedModel(data.folder, stages: configuration.methods, quantised: configuration.quantised).model
     var (count, faults): (Int, [RecordFault]) = (0, [])
     var seen: [DataConfiguration] = []
     for stage in configuration.runStages.map(\.data) where !seen.contains(stage) {
       seen.append(stage)
-      let own = try look(stage, data, shown: count)
+      let own = try look(stage, data, model, shown: count)
       count += own.records
       faults += own.faults
     }
@@ -49,9 +51,8 @@ struct Check: ParsableCommand {
 
   /// Shows the first records and looks at all of them.
   private func look(
-    _ stage: DataConfiguration, _ data: RunData, shown: Int
+    _ stage: DataConfiguration, _ data: RunData, _ model: MultimodalModel, shown: Int
   ) throws -> (records: Int, faults: [RecordFault]) {
-    let model = try data.folder.makeModel()
     let open = try OpenData(stage.train + stage.validation, at: "data")
     let inputs = try data.inputs(of: open, model, maxLength: stage.maxLength)
     let samples = try data.samples(of: open, model, inputs, maxLength: stage.maxLength)

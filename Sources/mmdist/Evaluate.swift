@@ -110,10 +110,9 @@ struct Evaluate: ParallelCommand {
   private func model(
     for open: OpenData, _ configuration: RunConfiguration, _ communicator: any Communicator
   ) throws -> RunData {
-    let folder = try ModelFolder(configuration.model)
-    guard case .labelled = open else { return RunData(folder, labels: nil) }
+    guard case .labelled = open else { return RunData(try ModelFolder(configuration.model), labels: nil) }
     let trained = try checkpoint.map { LabelSet(of: try Checkpoint(folder: $0)) } ?? nil
-    if let labels = trained { return RunData(try folder.classifying(labels.names, labels.problem), labels: labels) }
+    if let labels = trained { return RunData(try configuration.folder(for: labels), labels: labels) }
     let training = try RunData(configuration, communicator)
     guard training.labels != nil else {
       throw Fault(
@@ -168,8 +167,7 @@ struct LoadedModel {
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     let saved = try Checkpoint(folder: checkpoint)
-    var folder = try ModelFolder(configuration.model)
-    if let labels = LabelSet(of: saved) { folder = try folder.classifying(labels.names, labels.problem) }
+    let folder = try LabelSet(of: saved).map(configuration.folder) ?? ModelFolder(configuration.model)
     adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: saved, taking: kind, backend)

@@ -42,6 +42,11 @@ struct Export: ParsableCommand {
     } else {
       throw Fault(.badData, "the checkpoint does not say its run file", at: checkpoint, "name it by --config")
     }
+    guard configuration.head == nil else {
+      throw Fault(
+        .usage, "a head on frozen features is no model of its own", at: checkpoint,
+        "use \(configuration.output)/head, which every checkpoint writes")
+    }
     let backend = try CPUBackend(threads: ThreadCount.boundCores)
     let adapted = try LoadedModel(
       checkpoint: checkpoint, ema ? .average : .trained, configuration, precision: .float32, backend

@@ -183,6 +183,7 @@ def part(kind, what):
 CASES = {f"gpt2-{kind}": lambda kind=kind: single(kind) for kind in KINDS}
 CASES |= {f"gpt2-stack-{kind}": lambda kind=kind: several(composition.Stack, kind) for kind in ("houlsby",)}
 CASES |= {f"gpt2-fuse-{kind}": lambda kind=kind: several(composition.Fuse, kind) for kind in ("pfeiffer",)}
-CASES |= {f"{what}-{kind}": lambda kind=kind, what=what: part(kind, what) for what in ("llama", "clip", "bert") for kind in KINDS}
+CASES |= {f"{what}-{kind}": lambda kind=kind, what=what: part(kind, what)
+          for what, kind in (("llama", "houlsby"), ("llama", "pfeiffer"), ("clip", "houlsby"), ("bert", "houlsby"), ("bert", "pfeiffer"), ("bert", "parallel"))}
 for name, make in CASES.items():
     if not sys.argv[1:] or name in sys.argv[1:]: make()

@@ -1,6 +1,7 @@
 """Makes Fixtures/bert and Fixtures/gpt2-labels: what transformers and PEFT compute of texts with labels.
 
-    python make_classifiers.py
+    python make_classifiers.py          all of it
+    python make_classifiers.py heads    bert/heads.json and bert/heads.safetensors alone: twelve steps of heads on frozen features
 
 Everything is float32 with eager attention on one thread, dropout 0; batches are padded here and ragged there. `bert/` holds the model
 (a tiny BERT with a classifier of three labels), `texts.jsonl`, `adapter_init/`, `adapter_final/` (LoRA on query and value, with the
@@ -13,6 +14,7 @@ parameter moved). golden.safetensors: `grad.NAME`, `states.DEPTH` (hidden_states
 import json
 import logging
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -184,6 +186,42 @@ def make_gpt2():
     finish(folder, golden, tensors)
 
 
+def make_heads():
+    """A linear head from zeros on the mean of the last layer, and an MLP on the first token of layer 1, by AdamW."""
+    folder = FIXTURES / "bert"
+    samples = json.loads((folder / "golden.json").read_text())["examples"]
+    model = BertForSequenceClassification.from_pretrained(folder / "model", dtype=torch.float32, attn_implementation="eager").eval()
+    labels = torch.tensor([sample["label"] for sample in samples])
+    with torch.no_grad(): states = model(**padded(samples, 0), output_hidden_states=True).hidden_states
+    mean = torch.stack([states[-1][i, : len(s["ids"])].mean(0) for i, s in enumerate(samples)])
+    torch.manual_seed(17)
+    mlp = torch.nn.Sequential(torch.nn.Linear(24, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    linear = torch.nn.Linear(24, 3)
+    for parameter in linear.parameters(): parameter.data.zero_()
+    names = {"0.weight": "head.dense.weight", "0.bias": "head.dense.bias", "2.weight": "head.output.weight", "2.bias": "head.output.bias"}
+    tensors = {names[name]: parameter.detach().clone() for name, parameter in mlp.named_parameters()}
+    setting = {"steps": 12, "global_batch": 8, "learning_rate": 5e-2, "weight_decay": 0.05, "warmup_steps": 2, "clip_norm": 1.0}
+    figures = {"setting": setting}
+    for kind, head, features in (("linear", linear, mean), ("mlp", mlp, states[1][:, 0])):
+        groups = [{"params": [p for p in head.parameters() if p.dim() > 1], "weight_decay": setting["weight_decay"]},
+                  {"params": [p for p in head.parameters() if p.dim() == 1], "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=setting["learning_rate"])
+        schedule = transformers.get_linear_schedule_with_warmup(optimizer, setting["warmup_steps"], setting["steps"])
+        steps = []
+        for step in range(setting["steps"]):
+            rows = [(step * 8 + i) % len(samples) for i in range(8)]
+            loss = torch.nn.functional.cross_entropy(head(features[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(head.parameters(), setting["clip_norm"])
+            steps.append({"step": step + 1, "loss": loss.item(), "grad_norm": norm.item()})
+            optimizer.step()
+            schedule.step()
+        figures[kind] = steps
+    save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, folder / "heads.safetensors")
+    (folder / "heads.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
 def finish(folder, golden, tensors):
     save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, folder / "golden.safetensors")
     (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
@@ -191,5 +229,7 @@ def finish(folder, golden, tensors):
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    make_bert()
-    make_gpt2()
+    if sys.argv[1:] != ["heads"]:
+        make_bert()
+        make_gpt2()
+    make_heads()

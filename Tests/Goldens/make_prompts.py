@@ -26,7 +26,7 @@ KINDS = {
     "projected": lambda folder: PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=24),
     "ptuning": lambda folder: PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=4, encoder_hidden_size=16),
 }
-CASES = [("gpt2", "prompt"), ("gpt2", "prefix"), ("gpt2", "projected"), ("gpt2", "ptuning"), ("llava-clip-llama", "prompt"), ("llava-clip-llama", "text"),
+CASES = [("gpt2", "prompt"), ("gpt2", "prefix"), ("gpt2", "ptuning"), ("llava-clip-llama", "prompt"), ("llava-clip-llama", "text"),
          ("llava-clip-llama", "prefix"), ("llava-siglip-qwen2", "prefix"), ("llava-clip-llama", "projected")]
 
 

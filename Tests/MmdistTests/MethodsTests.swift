@@ -105,4 +105,45 @@ final class MethodsTests: ProgramTestCase {
       XCTAssertEqual(refused.errors.split(separator: "\n").count, 1, refused.errors)
     }
   }
+
+  /// What gives labels is trained and saved with whatever is added to the language part.
+  func testTextsWithLabels() throws {
+    let texts = "\(Golden.fixtures)/bert/texts.jsonl"
+    for (model, row) in [
+      ("gpt2", "{train: prompt, tokens: 3}"), ("gpt2", "{train: prefix, tokens: 2}"),
+      ("gpt2", "{train: adapter, kind: houlsby}"), ("bert", "{train: adapter, kind: pfeiffer, reduction: 4}"),
+    ] {
+      try write(
+        "run.yaml",
+        "model: \(Golden.fixtures)/\(model)/model\noutput: ./run\n"
+          + "data: {train: [{path: \(texts), format: classification}], "
+          + "validation: [{path: \(texts), format: classification}]}\n"
+          + "train: {precision: float32, steps: 3, global_batch: 4, parts: {language: \(row)}}\n")
+      try succeed(["train", "-c", "run.yaml", "--resume", "never"])
+      func report(_ arguments: [String]) throws -> JSON {
+        try succeed(["eval", "-c", "run.yaml", "--output", "report.json"] + arguments)
+        return try JSON(contentsOf: path("report.json"))["metrics"] ?? .null
+      }
+      let wanted = try report(["--checkpoint", "run/checkpoints/step-00000003"])
+      XCTAssertNotNil(wanted["loss"], "\(wanted)")
+      XCTAssertEqual(try report(["--adapter", "run/adapter"]), wanted, "\(model) \(row)")
+    }
+  }
+
+  func testStages() throws {
+    let golden = try Golden("llava-clip-llama")
+    func stages(_ first: String) -> String {
+      "model: \(golden.modelFolder)\noutput: ./run\n"
+        + "data: {train: [{path: \(golden.recordsFile), images: \(golden.imagesFolder)}]}\n"
+        + "train: {precision: float32, global_batch: 4}\nstages:\n"
+        + "  - {name: a, train: {steps: 2, parts: {projector: {train: full}, language: {train: frozen}}}}\n"
+        .replacingOccurrences(of: "language: {train: frozen}", with: "language: \(first)")
+        + "  - {name: b, train: {steps: 2, parts: {projector: {train: frozen}, language: {train: prefix, tokens: 2}}}}\n"
+    }
+    try write("run.yaml", stages("{train: prefix, tokens: 2}"))
+    try succeed(["train", "-c", "run.yaml"])
+    XCTAssertEqual(try losses(golden, ["--adapter", "run/adapter"]).count, golden.records.count)
+    try write("run.yaml", stages("{train: frozen}"))
+    try assertRefused(["train", "-c", "run.yaml"], .badConfiguration, "would be there, untrained, in the first")
+  }
 }

@@ -18,6 +18,7 @@ final class ResolvedTests: XCTestCase {
     assertComplete(RunConfiguration())
     assertComplete(DataConfiguration())
     assertComplete(DataSource())
+    assertComplete(HeadConfiguration())
     assertComplete(TrainConfiguration())
     assertComplete(PartsConfiguration())
     assertComplete(PartConfiguration(), besides: ["name"])

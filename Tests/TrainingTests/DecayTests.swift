@@ -15,7 +15,7 @@ final class DecayTests: XCTestCase {
       "model.vision_tower.post_layernorm.weight", "model.vision_tower.encoder.layers.0.layer_norm1.weight",
       "model.vision_tower.embeddings.patch_embedding.bias", "model.vision_tower.head.layernorm.weight",
       "model.vision_tower.head.attention.in_proj_bias", "model.multi_modal_projector.linear_1.bias",
-      "model.norm.weight",
+      "model.norm.weight", "bert.embeddings.LayerNorm.weight", "bert.encoder.layer.0.output.LayerNorm.weight",
     ]
     let decayed = [
       "model.language_model.embed_tokens.weight", "lm_head.weight", "transformer.wte.weight", "transformer.wpe.weight",

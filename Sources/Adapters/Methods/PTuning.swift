@@ -20,6 +20,8 @@ public struct PTuning: TuningMethod, Equatable {
 
   init(_ row: PartConfiguration) { self.init(tokens: row.tokens, projection: row.projection) }
 
+  public var changesFromTheStart: Bool { true }
+
   public func tuning(of part: ModelPart) throws -> any Tuning {
     try requireLanguage(part, "p_tuning")
     return Work(part, self)

@@ -23,6 +23,8 @@ public struct PrefixTuning: TuningMethod, Equatable {
 
   init(_ row: PartConfiguration) { self.init(tokens: row.tokens, projection: row.projection) }
 
+  public var changesFromTheStart: Bool { true }
+
   public func tuning(of part: ModelPart) throws -> any Tuning {
     try requireLanguage(part, "prefix")
     return Prefix(part, self)

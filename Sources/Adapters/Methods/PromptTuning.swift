@@ -29,6 +29,8 @@ public struct PromptTuning: TuningMethod, Equatable {
     self.init(tokens: row.tokens, start: row.`init` == .text ? .text(row.initText ?? "") : .random)
   }
 
+  public var changesFromTheStart: Bool { true }
+
   public func tuning(of part: ModelPart) throws -> any Tuning {
     try requireLanguage(part, "prompt")
     return Prompt(part, self)

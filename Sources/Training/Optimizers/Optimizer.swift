@@ -47,7 +47,7 @@ public final class Optimizer {
     if name.hasSuffix("bias") { return true }
     guard parts.last == "weight", parts.count > 1 else { return false }
     let module = parts[parts.count - 2].lowercased()
-    return module.contains("norm") || module.contains("ln_")
+    return module.lowercased().contains("norm") || module.contains("ln_")
   }
 
   /// Updates every parameter that has a gradient.
