@@ -23,7 +23,7 @@ struct Check: ParsableCommand {
     let configuration = try runFile.require()
     let data = try RunData(configuration, SingleProcess())
     // As it will be trained: virtual tokens take positions from the records.
-    let model = try AdaptedModel(data.folder, stages: configuration.methods).model
+    let model = try AdaptedModel(data.folder, stages: configuration.methods, quantised: configuration.quantised).model
     var (count, faults): (Int, [RecordFault]) = (0, [])
     var seen: [DataConfiguration] = []
     for stage in configuration.runStages.map(\.data) where !seen.contains(stage) {
