@@ -63,6 +63,8 @@ def make(name, kind):
         save_file(first_state, target / "projection.safetensors")
     else:
         save_adapter(model, target / "adapter_init")
+        path = target / "adapter_init" / "adapter_config.json"
+        path.write_text(path.read_text().replace(str(folder / "model"), "../model"))
     count = config.num_virtual_tokens if kind in ("prompt", "text", "ptuning") else 0
     behind = Behind(model, count)
 

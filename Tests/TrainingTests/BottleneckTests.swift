@@ -310,6 +310,31 @@ final class BottleneckTests: FolderTests {
     XCTAssertTrue(try refusal(method, missing).remedy.contains("use_safetensors=True"))
   }
 
+  /// The library saves a language model's head beside the adapter, trained or not.
+  func testTheHeadInTheFilesIsTheModelsOwn() throws {
+    let backend = try CPUBackend(threads: 1)
+    let source = Golden.fixtures + "/adapters/gpt2-houlsby/adapter_init"
+    let model = try ModelFolder(Golden("gpt2").modelFolder)
+    try FileManager.default.copyItem(atPath: source, toPath: folder + "/adapter")
+    let bare = try AdaptedModel(model, methods: [:])
+    try bare.loadWeights(adapter: nil, seed: 0, precision: .float32, backend: backend)
+    let head = try XCTUnwrap(bare.model.language.head?.base.weight)
+    for (factor, precision, isOwn) in [(Float(1), DType.float32, true), (1, .bfloat16, true), (1.5, .float32, false)] {
+      let values = backend.scale(head.value, by: factor)
+      try write([("lm_head.weight", values)], to: folder + "/adapter/model_head.safetensors", backend)
+      let adapted = try AdaptedModel(
+        model, methods: AdaptedModel.methods(ofAdapter: folder + "/adapter", for: model))
+      func load() throws {
+        try adapted.loadWeights(adapter: folder + "/adapter", seed: 0, precision: precision, backend: backend)
+      }
+      if isOwn {
+        try load()
+      } else {
+        XCTAssertTrue(try fault { try load() }.what.contains("a head of its own, 'lm_head.weight'"))
+      }
+    }
+  }
+
   func testNothingIsMerged() throws {
     let backend = try CPUBackend(threads: 1)
     let adapted = try run("gpt2-houlsby").adapted(backend)
