@@ -34,7 +34,7 @@ enum LoRAFormat: AdapterFormat {
     try content.checkAgreement(with: PEFTConfiguration(contentsOf: path + "/adapter_config.json"), path)
     let files = try WeightFiles(folder: path, name: "adapter_model")
     // What a module was before it was trained whole is of no use.
-    let keys = files.names.filter { !$0.contains(".original_module.") }
+    let keys = Array(files.names).filter { !$0.contains(".original_module.") }
     let head = adapted.model.language.head?.base
     let names = adapted.model.weightNames
     for key in keys where head?.isTied == true && parameterName(of: key, names) == head?.weight.name {
