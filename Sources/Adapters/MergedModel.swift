@@ -60,7 +60,9 @@ extension AdaptedModel {
     try makeFolder(temporary)
     let coded = quantises ? matricesToQuantise : []
     try writeWeights(to: temporary + "/model.safetensors", layout: layout, coded: coded, backend, weight)
-    if quantises { for layer in lowRankLayers where coded.contains(ObjectIdentifier(layer.base.weight)) { layer.takeOut(backend) } }
+    if quantises {
+      for layer in lowRankLayers where coded.contains(ObjectIdentifier(layer.base.weight)) { layer.takeOut(backend) }
+    }
     try copyOtherFiles(to: temporary)
     try folder.quantised(quantises ? .some(quantisation(coded)) : .none).writeConfiguration(to: temporary)
     try replaceFolder(path, with: temporary)

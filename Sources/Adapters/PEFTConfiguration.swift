@@ -124,7 +124,8 @@ extension PEFTConfiguration {
       "lora_alpha": json(lora.alpha), "lora_bias": false, "lora_dropout": .number(lora.dropout),
       "modules_to_save": lora.modulesToSave.isEmpty ? nil : .array(lora.modulesToSave.map(JSON.string)),
       "peft_type": "LORA", "r": .integer(lora.rank), "rank_pattern": json(lora.rankPattern, as: JSON.integer),
-      "revision": nil, "target_modules": json(lora.targets), "task_type": isClassifier ? "SEQ_CLS" : nil, "use_dora": .bool(lora.hasMagnitudes),
+      "revision": nil, "target_modules": json(lora.targets), "task_type": isClassifier ? "SEQ_CLS" : nil,
+      "use_dora": .bool(lora.hasMagnitudes),
       "use_rslora": .bool(lora.isRankStabilised),
     ]
   }

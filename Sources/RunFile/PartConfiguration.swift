@@ -53,7 +53,6 @@ public struct PartConfiguration: Equatable, Sendable {
   /// How frozen matrices are kept: as they are, or as 4-bit codes (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
   public enum Quantization: String, CaseIterable, Sendable { case none, nf4 }
 
-
   /// Which part this is; no key, but what the default of the learning rate depends on.
   public let name: PartName
   public var train = Method.frozen

@@ -12,9 +12,9 @@ public struct TrainConfiguration: Equatable, Sendable {
   public var optimizer = OptimizerConfiguration()
   public var schedule = ScheduleConfiguration()
   public var clipNorm: Double? = 1
+  public var neftuneAlpha: Double?
   public var layerDecay: Double?
   public var ema: AverageConfiguration?
-  public var neftuneAlpha: Double?
   public var recompute = false
   public var deterministic = true
 

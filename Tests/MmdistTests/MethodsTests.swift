@@ -90,8 +90,8 @@ final class MethodsTests: ProgramTestCase {
     for (row, what) in [
       ("{vision: {train: prompt}}", "the vision part reads no tokens"),
       ("{projector: {train: adapter}}", "the projector has no residual branches"),
-      ("{language: {train: prompt, init: text}}", "init_text' is missing"),
-      ("{language: {train: prompt, init: random, init_text: x}}", "is for 'init: text'"),
+      ("{language: {train: prompt, init: gaussian}}", "is for 'train: lora'"),
+      ("{language: {train: prompt, init_text: ''}}", "init_text' is empty"),
       ("{language: {train: adapter, kind: parallel, adapters: [{name: a, path: nowhere}]}}", "nowhere"),
       ("{language: {train: adapter, fusion: true}}", "has 0 to fuse"),
       ("{language: {train: adapter, activation: leaky}}", "is leaky"),

@@ -69,7 +69,8 @@ struct LoRAContent {
     }
     settings.start = .standard
     settings.biases = savedBiases
-    settings.modulesToSave = whole + (model.isMultimodal ? savedModules : settings.modulesToSave.filter { !whole.contains($0) })
+    settings.modulesToSave =
+      whole + (model.isMultimodal ? savedModules : settings.modulesToSave.filter { !whole.contains($0) })
     if !isSaid(by: settings) { try say(layers, in: &settings) }
     return PEFTConfiguration(settings, baseModel: adapted.folder.path)
   }

@@ -168,11 +168,3 @@ func symmetricEigen(_ matrix: [Double], size: Int) -> (values: [Double], vectors
   }
   return ((0..<size).map { a[$0 * size + $0] }, v)
 }
-
-extension RandomStream {
-  /// From the normal distribution (Box and Muller 1958), two uniform numbers each.
-  func normal(at index: Int) -> Double {
-    let radius = (-2 * log(1 - uniform(at: 2 * index))).squareRoot()
-    return radius * cos(2 * .pi * uniform(at: 2 * index + 1))
-  }
-}
