@@ -73,6 +73,8 @@ extension YAMLTree {
   /// This value with those of `other` over it, key by key; lists and single values of `other` take the place of others.
   private func merged(with other: YAMLTree) -> YAMLTree {
     guard case .mapping(let members) = content, case .mapping(let others) = other.content else { return other }
+    // A part that is trained in another way takes nothing from the way of the run.
+    if let own = method(in: members), own != "frozen", let another = method(in: others), another != own { return other }
     // A length in steps takes the place of one in epochs, and the other way round.
     let lengths = ["steps", "epochs"]
     let givesLength = others.contains { lengths.contains($0.key) }
@@ -90,5 +92,11 @@ extension YAMLTree {
     var copy = other
     copy.content = .mapping(result)
     return copy
+  }
+
+  /// What `train:` says in the row of a part.
+  private func method(in members: [Member]) -> String? {
+    guard case .scalar(let text, _)? = members.first(where: { $0.key == "train" })?.value.content else { return nil }
+    return text
   }
 }

@@ -43,23 +43,8 @@ extension NF4 {
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
   ]
 
-  /// What 8-bit codes of magnitudes stand for, ascending: 2ⁱ steps from 10ⁱ⁻⁷ to 10ⁱ⁻⁶ for i in 0..<7, of both signs, with
-  /// 0 and 1 (the dynamic tree type of Dettmers 2016, arXiv:1511.04561).
-  public static let scaleMap: [Float] = {
-    var map: [Float] = [0, 1]
-    for exponent in 0..<7 {
-      let count = 1 << exponent
-      let step = (1 - Float(0.1)) / Float(count)
-      let bounds = (0...count).map { place in
-        place < (count + 1) / 2
-          ? Float(0.1).addingProduct(step, Float(place)) : Float(1).addingProduct(-step, Float(count - place))
-      }
-      let power: Float = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1][exponent]
-      let steps = zip(bounds, bounds.dropFirst()).map { power * (($0 + $1) / 2) }
-      map += steps + steps.map { -$0 }
-    }
-    return map.sorted()
-  }()
+  /// What 8-bit codes of magnitudes stand for.
+  public static let scaleMap = DynamicMap.signed.values
 }
 
 extension Backend {

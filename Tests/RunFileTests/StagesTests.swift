@@ -38,6 +38,22 @@ final class StagesTests: XCTestCase {
     XCTAssertEqual(instruct.train.schedule.warmupRatio, 0)
   }
 
+  func testAnotherWayToTrainTakesNothingFromTheRuns() throws {
+    let text = """
+      {model: m, data: {train: [{path: t.jsonl}]}, train: {parts: {language: {train: lora, dora: true, learning_rate: 1}}},
+       stages: [{name: a, train: {parts: {language: {train: frozen}}}}, {name: b, train: {parts: {language: {rank: 2}}}},
+         {name: c, train: {parts: {language: {train: full, freeze: [head]}}}}]}
+      """
+    let run = try RunConfiguration(parsing: text, folder: "/job")
+    let rows = run.stages.map(\.train.parts.language)
+    XCTAssertEqual(rows.map(\.dora), [false, true, false])
+    XCTAssertEqual(rows.map(\.learningRate), [2e-5, 1, 2e-5])
+    XCTAssertEqual(rows[0], PartConfiguration(.language, train: .frozen))
+    XCTAssertEqual(rows[1].rank, 2)
+    XCTAssertNoThrow(try run.validate())
+    XCTAssertEqual(try RunConfiguration(parsing: run.yaml, folder: "/job"), run)
+  }
+
   func testARunWithoutStagesIsOneStageWithoutAName() throws {
     let run = try RunConfiguration(parsing: "{model: m, data: {train: [{path: t.jsonl}]}}", folder: "/job")
     XCTAssertEqual(run.runStages, [StageConfiguration(name: "", data: run.data, train: run.train)])
