@@ -10,7 +10,7 @@ public final class AdaptedModel {
   public let model: MultimodalModel
   /// All that is at work in the model, in the order of the parts.
   public let tunings: [any Tuning]
-  /// What is trained in any stage, first used first.
+  /// What is trained in any stage or came with an adapter, first used first: what a checkpoint holds of the model.
   public let tuned: [Parameter]
   private let stages: [Stage]
   /// What the model's files and the model did not agree on, once its weights are read.
@@ -30,9 +30,13 @@ public final class AdaptedModel {
   }
 
   /// Builds the model with all that any of several stages needs; the first stage has begun.
+  ///
+  /// - Parameter carried: parts that an adapter brings whole, see ``wholeParts(ofAdapter:)``. Where no stage trains them
+  ///   they stay as it has them, and every checkpoint and adapter holds them.
   /// - Throws: as `init(_:methods:)`, and for stages that want different things of one part.
   public init(
-    _ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]], quantised: Set<ModelPart> = []
+    _ folder: ModelFolder, stages methods: [[ModelPart: any TuningMethod]], quantised: Set<ModelPart> = [],
+    carried: Set<ModelPart> = []
   ) throws {
     self.folder = folder
     let plan = try StagePlan(methods)
@@ -40,13 +44,20 @@ public final class AdaptedModel {
     model = try folder.makeModel(transforms: [quantize] + plan.tunings)
     // A language model alone has no other part to train: rows for them say nothing.
     let isMultimodal = model.isMultimodal
-    tunings = plan.tunings.filter { isMultimodal || $0.part == .language }
+    let working = plan.tunings.filter { isMultimodal || $0.part == .language }
+    let left = ModelPart.allCases.filter { part in
+      carried.contains(part) && isMultimodal
+        && !working.contains { $0.part == part && ($0.trainsModules || !$0.added.isEmpty) }
+    }
+    tunings = working + left.map(Carried.init)
     for tuning in tunings { try tuning.check(model) }
     stages = plan.stages.map { [model] tunings in
       Stage(tunings: tunings.filter { isMultimodal || $0.part == .language }, of: model)
     }
     let ever = Set(stages.flatMap(\.trained).map { ObjectIdentifier($0) })
-    tuned = model.parameters.filter { ever.contains(ObjectIdentifier($0)) }
+    tuned = model.parameters.filter {
+      ever.contains(ObjectIdentifier($0)) || left.contains(MultimodalModel.part(of: $0.name))
+    }
     try quantize.check(model, tuned: tuned)
     begin(stage: 0)
   }

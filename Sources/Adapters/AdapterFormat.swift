@@ -73,6 +73,19 @@ extension AdaptedModel {
     return methods
   }
 
+  /// The parts, language aside, that an adapter brings whole: PEFT's `modules_to_save`.
+  public static func wholeParts(ofAdapter path: String) throws -> Set<ModelPart> {
+    let modules: [ModelPart: String] = [.vision: "vision_tower", .projector: "multi_modal_projector"]
+    var parts: Set<ModelPart> = []
+    for piece in try pieces(ofAdapter: path) {
+      let file = piece.folder + "/adapter_config.json"
+      guard FileManager.default.fileExists(atPath: file) else { continue }
+      let saved = try JSON(contentsOf: file)["modules_to_save"]?.array?.compactMap(\.string) ?? []
+      parts.formUnion(modules.filter { module in saved.contains { Targets.ends($0, with: module.value) } }.keys)
+    }
+    return parts
+  }
+
   /// What an adapter has to hold something of.
   private var working: [any Tuning] { tunings.filter { !$0.added.isEmpty || $0.trainsModules } }
 

@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import Ground
+import Models
 import Tensors
 
 /// Which numbers a checkpoint holds for each trained parameter, beside the optimiser's state.
@@ -63,4 +64,13 @@ public func restoreWeights(
     backend.overwrite(flat.slice(start..<start + box.elementCount), with: bytes)
     parameter.valueChanged()
   }
+}
+
+/// The parts, language aside, whose weights a checkpoint holds: trained ones, and what an adapter brought.
+public func carriedParts(of checkpoint: Checkpoint) -> Set<ModelPart> {
+  let prefix = SavedWeights.trained.prefix
+  let names = checkpoint.tensors.map(\.description.name).filter {
+    $0.hasPrefix(prefix) && !$0.contains(".lora_") && !$0.contains(".adapters.")
+  }
+  return Set(names.map { MultimodalModel.part(of: String($0.dropFirst(prefix.count))) }).subtracting([.language])
 }

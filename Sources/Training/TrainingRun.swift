@@ -86,7 +86,9 @@ public final class TrainingRun {
     }
 
     let data = try RunData(configuration, communicator)
-    adapted = try AdaptedModel(data.folder, stages: configuration.methods, quantised: configuration.quantised)
+    adapted = try AdaptedModel(
+      data.folder, stages: configuration.methods, quantised: configuration.quantised,
+      carried: configuration.adapter.map(AdaptedModel.wholeParts) ?? [])
     labels = data.labels
     stages = try Stage.all(of: configuration, data, adapted.model)
     for (index, stage) in stages.enumerated() {

@@ -168,7 +168,8 @@ struct LoadedModel {
   ) throws {
     let saved = try Checkpoint(folder: checkpoint)
     let folder = try LabelSet(of: saved).map(configuration.folder) ?? ModelFolder(configuration.model)
-    adapted = try AdaptedModel(folder, stages: configuration.methods, quantised: configuration.quantised)
+    adapted = try AdaptedModel(
+      folder, stages: configuration.methods, quantised: configuration.quantised, carried: carriedParts(of: saved))
     try adapted.loadWeights(adapter: nil, seed: 0, precision: precision, converted: converted, backend: backend)
     try restoreWeights(of: adapted, from: saved, taking: kind, backend)
   }

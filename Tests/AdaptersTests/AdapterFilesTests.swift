@@ -69,6 +69,20 @@ final class AdapterFilesTests: FolderTests {
     for word in words { XCTAssertTrue(fault.what.contains(word), "\(fault)", line: line) }
   }
 
+  func testAModuleThatTheRunWouldNotWriteAgainIsRefused() throws {
+    let backend = try CPUBackend(threads: 1)
+    let path = Golden.fixtures + "/lora-family/llava-modules"
+    let model = try ModelFolder(Golden("llava-clip-llama").modelFolder)
+    var methods = try AdaptedModel.methods(ofAdapter: path, for: model)
+    XCTAssertNoThrow(try adapted("llava-clip-llama", methods, adapter: path, backend))
+    var settings = try XCTUnwrap(methods[.language] as? LoRASettings)
+    settings.modulesToSave = []
+    methods[.language] = settings
+    let fault = try fault { try adapted("llava-clip-llama", methods, adapter: path, backend) }
+    XCTAssertEqual(fault.kind, .badConfiguration)
+    XCTAssertTrue(fault.what.contains("replaces 'model.language_model."), fault.what)
+  }
+
   func testTheUnchangedAdapterIsLoaded() throws {
     let backend = try CPUBackend(threads: 1)
     let path = try changedAdapter()

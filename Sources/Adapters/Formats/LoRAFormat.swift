@@ -42,6 +42,14 @@ enum LoRAFormat: AdapterFormat {
         .badConfiguration, "the adapter's '\(key)' replaces the embeddings, whose weight the head shares", at: path,
         "use an adapter that was trained without embeddings and head")
     }
+    let (known, tuned) = (Set(adapted.model.parameters.map(\.name)), Set(adapted.tuned.map(\.name)))
+    for key in keys {
+      let name = parameterName(of: key, names)
+      guard MultimodalModel.part(of: name) == .language, known.contains(name), !tuned.contains(name) else { continue }
+      throw Fault(
+        .badConfiguration, "the adapter replaces '\(name)', which the run would neither train nor write again", at: path,
+        "give train.parts.language the adapter's bias and modules_to_save")
+    }
     try adapted.take(
       files, keys: keys, name: { parameterName(of: $0, names) },
       awaiting: content.expected + adapted.fresh(beside: tunings), backend)

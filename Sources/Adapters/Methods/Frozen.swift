@@ -13,6 +13,13 @@ public struct Frozen: TuningMethod {
   }
 }
 
+/// A part that came whole with an adapter and is left as it came: what is written has to hold it again.
+struct Carried: Tuning {
+  let part: ModelPart
+  let trainsModules = true
+  let summary = (method: "frozen", what: "as the adapter has it")
+}
+
 extension TuningMethod where Self == Frozen {
   public static var frozen: Frozen { Frozen() }
 }
