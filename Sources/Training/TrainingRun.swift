@@ -99,7 +99,11 @@ public final class TrainingRun {
         "train a part that the model has")
     }
     adapted.begin(stage: 0)
-    let notes = try stages.flatMap { try TrainingRun.check($0.samples, communicator, threads: threads) }
+    var notes: [String] = []
+    for (index, stage) in stages.enumerated()
+    where !stages[..<index].contains(where: { $0.configuration.data == stage.configuration.data }) {
+      notes += try TrainingRun.check(stage.samples, communicator, threads: threads)
+    }
     try adapted.loadWeights(
       adapter: configuration.adapter, seed: stages[0].plan.seed, precision: configuration.precision,
       converted: cache.map { SharedWeights(in: $0, communicator, backend, note: audience.note).callAsFunction },
