@@ -47,7 +47,8 @@ enum LoRAFormat: AdapterFormat {
       let name = parameterName(of: key, names)
       guard MultimodalModel.part(of: name) == .language, known.contains(name), !tuned.contains(name) else { continue }
       throw Fault(
-        .badConfiguration, "the adapter replaces '\(name)', which the run would neither train nor write again", at: path,
+        .badConfiguration, "the adapter replaces '\(name)', which the run would neither train nor write again",
+        at: path,
         "give train.parts.language the adapter's bias and modules_to_save")
     }
     try adapted.take(
