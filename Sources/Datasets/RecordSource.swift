@@ -14,7 +14,7 @@ public struct RecordSource: Sendable {
   /// - Throws: `Fault` when the file cannot be read, holds no record, or `format` is unknown.
   public init(path: String, images: String? = nil, format: String = "auto") throws {
     self.format = try RecordFormats.named(format)
-    let folder = images ?? (path as NSString).deletingLastPathComponent
+    let folder = images ?? parentFolder(of: path)
     self.images = ImageFolder(path: folder.isEmpty ? "." : folder)
     file = try RecordFile(path: path)
   }

@@ -28,7 +28,7 @@ public enum DemoModel {
   }
 
   static func candidates(share: String?, programFolder: String) -> [String] {
-    let prefix = (programFolder as NSString).deletingLastPathComponent
+    let prefix = parentFolder(of: programFolder)
     let beside = (try? FileManager.default.contentsOfDirectory(atPath: programFolder)) ?? []
     return [share.map { $0 + "/demo/model" }, prefix + "/share/mmdist/demo/model"].compactMap(\.self)
       + beside.filter { $0.hasSuffix("_Demo.resources") }.sorted().map { "\(programFolder)/\($0)/model" }

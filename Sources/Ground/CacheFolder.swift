@@ -33,7 +33,7 @@ public struct CacheFolder: Sendable {
   @discardableResult
   public func make(_ name: String, write: (String) throws -> Void) throws -> String {
     let file = "\(path)/\(name)"
-    try makeFolder((file as NSString).deletingLastPathComponent)
+    try makeFolder(parentFolder(of: file))
     let temporary = "\(file).\(UUID().uuidString).writing"
     defer { unlink(temporary) }
     try write(temporary)

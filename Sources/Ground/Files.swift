@@ -77,7 +77,7 @@ public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path
 /// Makes a rename or a new file in the folder of `path` durable.
 public func syncFolder(of path: String) {
   // Foundation's own way traps where the path is one letter.
-  let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+  let folder = path.contains("/") ? parentFolder(of: path) : "."
   let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { return }
   fsync(descriptor)
@@ -99,4 +99,13 @@ public func systemReason() -> String { String(cString: strerror(errno)) }
 
 private func cannotWrite(_ path: String) -> Fault {
   Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+}
+
+/// The folder that a path lies in: `a` of `a/b` and `a/b/`, nothing of `b`, `/` of `/b`.
+public func parentFolder(of path: String) -> String {
+  var bare = Substring(path)
+  while bare.hasSuffix("/") { bare.removeLast() }
+  guard let slash = bare.lastIndex(of: "/") else { return path.hasPrefix("/") ? "/" : "" }
+  let folder = String(bare[..<slash])
+  return folder.isEmpty ? "/" : folder
 }

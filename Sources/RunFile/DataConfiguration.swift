@@ -1,4 +1,5 @@
 import Foundation
+import Ground
 
 /// The records to train and validate on, and how they become samples.
 public struct DataConfiguration: Equatable, Sendable {
@@ -94,7 +95,7 @@ extension DataSource: Section {
   }
 
   mutating func settle(given: Set<String>) {
-    if images.isEmpty, !path.isEmpty { images = (path as NSString).deletingLastPathComponent }
+    if images.isEmpty, !path.isEmpty { images = parentFolder(of: path) }
   }
 
   func validate(at key: String) throws {

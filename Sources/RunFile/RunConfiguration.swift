@@ -93,7 +93,7 @@ extension RunConfiguration {
       throw Fault(.badConfiguration, "not UTF-8 text", at: path, "give a YAML file")
     }
     let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-    try self.init(parsing: text, name: path, folder: (absolute as NSString).deletingLastPathComponent, sets: sets)
+    try self.init(parsing: text, name: path, folder: parentFolder(of: absolute), sets: sets)
   }
 
   /// Reads the text of a run file; `name` stands for it in messages, `folder` is where its relative paths start

@@ -43,7 +43,7 @@ struct Evaluate: ParallelCommand {
     try withWorld { communicator in
       let configuration = try runFile.require()
       // A report that cannot be written is told of before the work, not after it.
-      let reports = (output as NSString).deletingLastPathComponent
+      let reports = parentFolder(of: output)
       if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
@@ -94,7 +94,7 @@ struct Evaluate: ParallelCommand {
       // Its columns are called as those of the run file's own data.
       var source = own.validation.first ?? own.train[0]
       source.path = data
-      source.images = (data as NSString).deletingLastPathComponent
+      source.images = parentFolder(of: data)
       source.format = source.format == .classification ? .classification : .auto
       sources = [source]
     }

@@ -41,7 +41,7 @@ struct Init: ParsableCommand {
       try makeFolder(folder)
       let paths = Recipe.Paths(
         model: absolute(model), records: absolute(data),
-        images: absolute(images ?? (data as NSString).deletingLastPathComponent))
+        images: absolute(images ?? parentFolder(of: data)))
       try writeDurably(recipe.text(paths), to: folder + "/mmdist.yaml")
       printLine("wrote \(folder)/mmdist.yaml; next: cd \(folder) && mmdist check && mmdist train")
     } else {

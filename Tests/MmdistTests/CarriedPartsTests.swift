@@ -44,9 +44,9 @@ final class CarriedPartsTests: ProgramTestCase {
     try succeed(
       [
         "eval", "-c", "run.yaml", "--data", golden.recordsFile, "--images", golden.imagesFolder, "--output",
-        path("r.json"),
+        "r",
       ]
         + arguments)
-    return try XCTUnwrap(JSON(contentsOf: path("r.json"))["metrics"]?["loss"]?.double)
+    return try XCTUnwrap(JSON(contentsOf: path("r"))["metrics"]?["loss"]?.double)
   }
 }
