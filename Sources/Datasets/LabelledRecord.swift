@@ -71,7 +71,7 @@ public enum WrittenLabel: Equatable, Sendable {
 
 extension WrittenLabel: CustomStringConvertible {
   /// As a file without quotes has it.
-  var plain: String { if case .name(let name) = self { name } else { description } }
+  public var plain: String { if case .name(let name) = self { name } else { description } }
 
   public var description: String {
     switch self {

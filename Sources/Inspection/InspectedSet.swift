@@ -77,7 +77,7 @@ extension InspectedSet.Told {
   init(_ record: LabelledRecord) {
     let texts = (record.text.isEmpty && !record.images.isEmpty ? [] : [record.text]) + [record.pair].compactMap(\.self)
     self.init(
-      turns: texts.map { ("text", $0) } + [("label", record.label.description)], images: record.images,
+      turns: texts.map { ("text", $0) } + [("label", record.label.plain)], images: record.images,
       place: record.place)
   }
 

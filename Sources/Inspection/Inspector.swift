@@ -67,20 +67,25 @@ final class Inspector: Sendable {
     return look
   }
 
+  /// A record; where it cannot be read that is a finding.
+  private func read<Record>(_ index: Int, _ facts: inout RecordFacts, _ record: (Int) throws -> Record) -> Record? {
+    do {
+      let found = try record(index)
+      facts.isRead = true
+      return found
+    } catch {
+      facts.findings = [Finding(reading: asFault(error), file: set.file(of: index), record: index)]
+      return nil
+    }
+  }
+
   // MARK: Conversations
 
   private func conversation(
     _ index: Int, _ records: RecordSet, _ processor: Processor, _ look: inout Look
   ) -> RecordFacts {
     var facts = RecordFacts()
-    let record: Record
-    do {
-      record = try records.record(index)
-    } catch {
-      facts.findings = [Finding(reading: asFault(error), file: set.file(of: index), record: index)]
-      return facts
-    }
-    facts.isRead = true
+    guard let record = read(index, &facts, records.record) else { return facts }
     see(record.images, record.place, index, &facts)
     // Only pictures that are trained on are changed.
     var own = processor
@@ -221,14 +226,7 @@ final class Inspector: Sendable {
 
   private func pair(_ index: Int, _ records: PairSet, _ samples: PairSamples, _ look: inout Look) -> RecordFacts {
     var facts = RecordFacts()
-    let record: PairRecord
-    do {
-      record = try records.record(index)
-    } catch {
-      facts.findings = [Finding(reading: asFault(error), file: set.file(of: index), record: index)]
-      return facts
-    }
-    facts.isRead = true
+    guard let record = read(index, &facts, records.record) else { return facts }
     see([record.image], record.place, index, &facts)
     do {
       let lengths = try record.captions.map { try samples.processor.ids($0).count }
@@ -259,14 +257,7 @@ final class Inspector: Sendable {
     _ index: Int, _ records: LabelledSet, _ samples: LabelledSamples, _ look: inout Look
   ) -> RecordFacts {
     var facts = RecordFacts()
-    let record: LabelledRecord
-    do {
-      record = try records.record(index)
-    } catch {
-      facts.findings = [Finding(reading: asFault(error), file: set.file(of: index), record: index)]
-      return facts
-    }
-    facts.isRead = true
+    guard let record = read(index, &facts, records.record) else { return facts }
     see(record.images, record.place, index, &facts)
     do {
       let length = try samples.length(of: record)
@@ -290,7 +281,7 @@ final class Inspector: Sendable {
     facts.said = Digest(of: plain.bytes)
     facts.bands = Shingles.bands(of: told.comparedWords)
     if !record.images.isEmpty { remember(record.text, &look) }
-    facts.asked = [RecordFacts.Asked(words, answer: record.label.description)]
+    facts.asked = [RecordFacts.Asked(words, answer: record.label.plain)]
     note(record.metadata, &facts, &look)
     return facts
   }

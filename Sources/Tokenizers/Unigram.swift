@@ -39,12 +39,7 @@ struct Unigram: Sendable {
   /// Appends the tokens of a word to `result`.
   /// - Throws: `Fault(.badData)` for a character without a token where there is none for unknown ones.
   func tokenize(_ word: UnsafeBufferPointer<UInt8>, with bench: Workbench, into result: inout [WordToken]) throws {
-    guard word.count <= WordCache.longestWord else { return try cut(word, into: &result) }
-    let hash = bench.cache.hash(word)
-    if bench.cache.find(word, hash: hash, into: &result) { return }
-    let first = result.count
-    try cut(word, into: &result)
-    bench.cache.insert(word, hash: hash, result[first...])
+    try bench.tokens(of: word, into: &result) { try cut(word, into: &$0) }
   }
 
   /// The best way to get to a place in a word: where its last token begins and which it is.

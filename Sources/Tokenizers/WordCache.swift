@@ -84,3 +84,17 @@ struct WordCache {
     }
   }
 }
+
+extension Workbench {
+  /// Appends the tokens of a word as they were found lately, or as `cut` finds them now.
+  func tokens(
+    of word: UnsafeBufferPointer<UInt8>, into result: inout [WordToken], cut: (inout [WordToken]) throws -> Void
+  ) rethrows {
+    guard word.count <= WordCache.longestWord else { return try cut(&result) }
+    let hash = cache.hash(word)
+    if cache.find(word, hash: hash, into: &result) { return }
+    let first = result.count
+    try cut(&result)
+    cache.insert(word, hash: hash, result[first...])
+  }
+}

@@ -32,12 +32,7 @@ struct WordPiece: Sendable {
   /// Appends the tokens of a word to `result`.
   /// - Throws: `Fault(.badData)` for an unknown word where there is no token for it.
   func tokenize(_ word: UnsafeBufferPointer<UInt8>, with bench: Workbench, into result: inout [WordToken]) throws {
-    guard word.count <= WordCache.longestWord else { return try cut(word, into: &result) }
-    let hash = bench.cache.hash(word)
-    if bench.cache.find(word, hash: hash, into: &result) { return }
-    let first = result.count
-    try cut(word, into: &result)
-    bench.cache.insert(word, hash: hash, result[first...])
+    try bench.tokens(of: word, into: &result) { try cut(word, into: &$0) }
   }
 
   private func cut(_ word: UnsafeBufferPointer<UInt8>, into result: inout [WordToken]) throws {

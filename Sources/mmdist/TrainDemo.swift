@@ -37,6 +37,11 @@ struct DemoRun {
     }
     let configuration = try RunConfiguration(contentsOf: runFile, sets: sets)
     let training = try Train.start(configuration, stop: stop, trace: trace, communicator)
+    guard training.inputs != nil else {
+      throw Fault(
+        .usage, "the built-in demo asks questions, and these data are no conversations", at: "--set",
+        "write a run file of your own (mmdist init DIR) and name it by -c")
+    }
     say(communicator, "asking \(Examination().questions.count) questions about held-out pictures, before training")
     let before = try score(Examination(), training)
     guard try Train.go(training, resume: resume, stop: stop) == .finished else { return Fault.Kind.stopped.rawValue }

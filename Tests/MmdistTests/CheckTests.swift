@@ -207,7 +207,7 @@ final class CheckTests: ProgramTestCase {
         "t.csv:4 w conflicting_answers", "t.csv:5 w duplicate_record", "t.csv:6 e bad_label", "t.csv:7 w empty_turn",
         "v.csv:2 w leaked_text",
       ])
-    XCTAssertEqual(report["sets"]?.array?.first?["answers"]?.array?.first?["answer"]?.string, "'negative'")
+    XCTAssertEqual(report["sets"]?.array?.first?["answers"]?.array?.first?["answer"]?.string, "negative")
   }
 
   func testASecondLookUsesTheFirst() throws {

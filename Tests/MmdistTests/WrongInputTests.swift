@@ -13,6 +13,15 @@ final class WrongInputTests: ProgramTestCase {
     return golden
   }
 
+  /// Without a run file it is the demo, which can ask nothing of records with labels.
+  func testTheDemoOnOtherDataThanConversations() throws {
+    try copy(golden().imagesFolder + "/00-wide.jpg", to: "good.jpg")
+    try write("labels.jsonl", #"{"image": "good.jpg", "label": "a"}"# + "\n" + #"{"image": "good.jpg", "label": "b"}"#)
+    try assertRefused(
+      ["train"] + sets("data.train=[{path: labels.jsonl}]", "head={kind: linear}", "train.parts={}"), .usage,
+      "no conversations")
+  }
+
   /// A run on one good record and `record`, with pictures of the test's folder.
   private func assertRecordIsRefused(
     _ record: String, _ kind: Fault.Kind, _ says: String..., file: StaticString = #filePath, line: UInt = #line

@@ -16,7 +16,7 @@ struct JSONState: Hashable, Sendable {
     case key(node: Int, candidates: [Int], count: Int)
     case colon(node: Int, property: Int)
   }
-  /// Where in a text: between characters, behind a backslash, in \uXXXX, or within the bytes of a character.
+  /// Where in a text: between characters, behind a backslash, among the digits of \u, or within the bytes of a character.
   private enum Character: Hashable {
     case between
     case escape
