@@ -7,11 +7,12 @@ extension Interpreter {
     case (.modulo, .string(let format), _): return .string(try percentFormat(format, b))
     case (_, .undefined(let absence), _), (_, _, .undefined(let absence)): throw TemplateProblem(absence.message)
     case (.add, .string(let x), .string(let y)):
+      let isMarkup = x.isMarkup || y.isMarkup
       var builder = TextBuilder()
-      try builder.append(x)
-      try builder.append(y)
+      try builder.append(isMarkup ? x.asMarkup() : x)
+      try builder.append(isMarkup ? y.asMarkup() : y)
       try charge(builder.count >> 4)
-      return .string(builder.text)
+      return .string(isMarkup ? builder.text.markup : builder.text)
     case (.add, .list(let x), .list(let y)):
       try charge(x.values.count + y.values.count)
       return .list(try Items(x.values + y.values))
@@ -128,7 +129,7 @@ extension Interpreter {
     try charge(count + text.bytes.count * count / 16)
     var builder = TextBuilder()
     for _ in 0..<count { try builder.append(text) }
-    return builder.text
+    return text.isMarkup ? builder.text.markup : builder.text
   }
 
   private func repeated(_ items: Items, _ count: Int) throws -> Items {

@@ -32,8 +32,10 @@ extension Interpreter {
     case "lower": return .string(try str(value).lowercased())
     case "capitalize": return .string(try str(value).capitalized())
     case "title": return .string(try wordsCapitalized(try str(value)))
-    case "string", "safe": return .string(try str(value))
-    case "escape", "e", "forceescape": return .string(try escaped(try str(value)))
+    case "string": return .string(try str(value))
+    case "safe": return .string(try str(value).markup)
+    case "escape", "e": return .string(try str(value).asMarkup())
+    case "forceescape": return .string(try str(value).escaped())
     case "replace":
       let taken = try arguments.take("old", "new", "count", by: name)
       let text = try str(value)
@@ -58,19 +60,6 @@ extension Interpreter {
       if let attribute = taken[1], !attribute.isNone { values = try values.map { try look($0, attribute) } }
       return .string(try joined(try values.map { try str($0) }, separator: try str(taken[0] ?? .string(""))))
     default: return nil
-    }
-  }
-
-  private func escaped(_ text: Text) throws -> Text {
-    try text.mapScalars { scalar, _ in
-      switch scalar {
-      case "&": "&amp;"
-      case "<": "&lt;"
-      case ">": "&gt;"
-      case "'": "&#39;"
-      case "\"": "&#34;"
-      default: String(scalar)
-      }
     }
   }
 

@@ -6,7 +6,7 @@ struct JSONText {
   var keySeparator = ": "
   var sortKeys = false
 
-  /// Writes `value` as JSON; marks are lost.
+  /// Writes `value` as JSON; strings keep their marks, their quotes carry none.
   func write(_ value: Value, to builder: inout TextBuilder, _ interpreter: Interpreter, level: Int = 0) throws {
     try interpreter.charge(1)
     switch value {
@@ -14,7 +14,7 @@ struct JSONText {
     case .bool(let flag): try builder.append(flag ? "true" : "false")
     case .int(let value): try builder.append(String(value))
     case .float(let value): try builder.append(number(value))
-    case .string(let text): try builder.append(quoted(text))
+    case .string(let text): try write(text, to: &builder)
     case .list(let items), .tuple(let items):
       try writeSeries(items.values, "[", "]", to: &builder, level: level) { item, builder in
         try write(item, to: &builder, interpreter, level: level + 1)
@@ -23,7 +23,8 @@ struct JSONText {
       var entries = try mapping.entries.map { (try key($0.key), $0.value) }
       if sortKeys { entries.sort { $0.0.bytes.lexicographicallyPrecedes($1.0.bytes) } }
       try writeSeries(entries, "{", "}", to: &builder, level: level) { entry, builder in
-        try builder.append(quoted(entry.0) + keySeparator)
+        try write(entry.0, to: &builder)
+        try builder.append(keySeparator)
         try write(entry.1, to: &builder, interpreter, level: level + 1)
       }
     default: throw TemplateProblem("Object of type \(value.typeName) is not JSON serializable")
@@ -59,25 +60,27 @@ struct JSONText {
     }
   }
 
-  private func quoted(_ text: Text) -> String {
-    var result = "\""
-    for scalar in text.string.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case "\u{08}": result += "\\b"
-      case "\u{0C}": result += "\\f"
-      case _ where scalar.value < 0x20 || ensureASCII && scalar.value > 0x7E:
-        for unit in String(scalar).utf16 {
-          let digits = String(unit, radix: 16)
-          result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }
-      default: result.unicodeScalars.append(scalar)
-      }
+  private func write(_ text: Text, to builder: inout TextBuilder) throws {
+    try builder.append("\"")
+    try builder.append(try text.mapScalars { scalar, _ in escaped(scalar) })
+    try builder.append("\"")
+  }
+
+  private func escaped(_ scalar: Unicode.Scalar) -> String {
+    switch scalar {
+    case "\"": return "\\\""
+    case "\\": return "\\\\"
+    case "\n": return "\\n"
+    case "\r": return "\\r"
+    case "\t": return "\\t"
+    case "\u{08}": return "\\b"
+    case "\u{0C}": return "\\f"
+    case _ where scalar.value < 0x20 || ensureASCII && scalar.value > 0x7E:
+      return String(scalar).utf16.map { unit in
+        let digits = String(unit, radix: 16)
+        return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }.joined()
+    default: return String(scalar)
     }
-    return result + "\""
   }
 }

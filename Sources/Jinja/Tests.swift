@@ -39,7 +39,7 @@ extension Interpreter {
       try areEqual(try arithmetic(.modulo, value, .int(2)), .int(name == "odd" ? 1 : 0))
     case "lower": try str(value).isCase(upper: false)
     case "upper": try str(value).isCase(upper: true)
-    case "escaped": false
+    case "escaped": value.text?.isMarkup ?? false
     case "filter": Interpreter.filterNames.contains(try value.string(for: "filter").string)
     default: nil
     }

@@ -50,6 +50,24 @@ extension Text {
     return builder.text
   }
 
+  /// HTML that shows the text.
+  func escaped() throws -> Text {
+    let html = try mapScalars { scalar, _ in
+      switch scalar {
+      case "&": "&amp;"
+      case "<": "&lt;"
+      case ">": "&gt;"
+      case "'": "&#39;"
+      case "\"": "&#34;"
+      default: String(scalar)
+      }
+    }
+    return html.markup
+  }
+
+  /// The text as HTML, escaped unless it counts as that already.
+  func asMarkup() throws -> Text { isMarkup ? self : try escaped() }
+
   /// Replaces every scalar by a string; the pieces keep their origin.
   func mapScalars(_ transform: (Unicode.Scalar, _ index: Int) -> String) throws -> Text {
     var builder = TextBuilder()

@@ -4,6 +4,8 @@ public struct Text: Sendable {
   private(set) var bytes: [UInt8]
   /// What is known about the origin of pieces: sorted, disjoint, never empty. Text outside of them came from the template.
   private(set) var runs: [Run]
+  /// Whether it counts as HTML already, Python's `Markup`: what is added to it is escaped.
+  private(set) var isMarkup = false
 
   /// Where a piece of text came from.
   struct Origin: Equatable, Sendable {
@@ -49,7 +51,16 @@ public struct Text: Sendable {
   /// The same text with other bytes of the same number at the same places.
   func withBytes(_ other: [UInt8]) -> Text {
     precondition(other.count == bytes.count)
-    return Text(bytes: other, runs: runs)
+    var text = Text(bytes: other, runs: runs)
+    text.isMarkup = isMarkup
+    return text
+  }
+
+  /// The same text, counted as HTML.
+  var markup: Text {
+    var text = self
+    text.isMarkup = true
+    return text
   }
 
   /// The same text, all of it told to stand inside `{% generation %}`.
@@ -101,7 +112,9 @@ public struct Text: Sendable {
           start: max(run.start, range.lowerBound) - range.lowerBound,
           end: min(run.end, range.upperBound) - range.lowerBound, origin: run.origin))
     }
-    return Text(bytes: Array(bytes[range]), runs: clipped)
+    var piece = Text(bytes: Array(bytes[range]), runs: clipped)
+    piece.isMarkup = isMarkup
+    return piece
   }
 }
 

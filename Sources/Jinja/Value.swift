@@ -218,11 +218,11 @@ extension Value {
 }
 
 extension Value {
-  /// A value read from JSON; objects keep their order.
+  /// A value read from JSON; objects keep their order. All strings but keys carry the mark, where there is one.
   /// - Throws: `Fault(.badData)` for JSON that is nested too deep or too large to hand to a template.
-  public init(_ json: JSON) throws {
+  public init(_ json: JSON, mark: Int? = nil) throws {
     do {
-      self = try Value.converted(json, depth: 0)
+      self = try Value.converted(json, mark, depth: 0)
     } catch let problem as TemplateProblem {
       throw Fault(.badData, "a value is too large for a chat template: \(problem.message)", "make it smaller")
     }
@@ -261,18 +261,18 @@ extension Value {
     return .string(builder.text)
   }
 
-  private static func converted(_ json: JSON, depth: Int) throws -> Value {
+  private static func converted(_ json: JSON, _ mark: Int?, depth: Int) throws -> Value {
     if depth > Extent.deepest { throw TemplateProblem("it nests values more than \(Extent.deepest) deep") }
     switch json {
     case .null: return .none
     case .bool(let flag): return .bool(flag)
     case .integer(let value): return .int(value)
     case .number(let value): return .float(value)
-    case .string(let value): return .string(Text(value))
-    case .array(let values): return .list(try Items(values.map { try converted($0, depth: depth + 1) }))
+    case .string(let value): return .string(mark.map { Text(value, mark: $0) } ?? Text(value))
+    case .array(let values): return .list(try Items(values.map { try converted($0, mark, depth: depth + 1) }))
     case .object(let members):
       var entries = OrderedDictionary<Value, Value>(minimumCapacity: members.count)
-      for (key, value) in members { entries[.string(Text(key))] = try converted(value, depth: depth + 1) }
+      for (key, value) in members { entries[.string(Text(key))] = try converted(value, mark, depth: depth + 1) }
       return .dict(try Mapping(entries))
     }
   }

@@ -11,30 +11,38 @@ extension ChatTemplate {
     ]
   }
 
-  /// The form in which a text comes out of the template as itself, not as the print of a list.
+  /// The form in which the result of a tool comes out.
+  func findResultForm() -> ContentForm {
+    let calling = ChatMessage(role: "assistant", content: [], extras: .probe)
+    let before = [(ChatMessage(role: "user", text: "before"), forms["user"] ?? .string), (calling, .string)]
+    return form(of: "tool", extras: .probeResult, before: before, preferred: .string, needsImage: false)
+  }
+
   private func form(
     of role: String, before: [(String, ContentForm)], after: [(String, ContentForm)] = [], preferred: ContentForm,
     needsImage: Bool
   ) -> ContentForm {
+    func talk(_ turns: [(String, ContentForm)], _ text: String) -> [(ChatMessage, ContentForm)] {
+      turns.map { (ChatMessage(role: $0.0, text: text), $0.1) }
+    }
+    return form(
+      of: role, before: talk(before, "before"), after: talk(after, "after"), preferred: preferred,
+      needsImage: needsImage)
+  }
+
+  /// The form in which a text comes out of the template as itself, not as the print of a list.
+  private func form(
+    of role: String, extras: ChatMessage.Extras = .init(), before: [(ChatMessage, ContentForm)],
+    after: [(ChatMessage, ContentForm)] = [], preferred: ContentForm, needsImage: Bool
+  ) -> ContentForm {
     func probe(_ form: ContentForm, _ content: [ChatMessage.Part]) -> String? {
-      var messages: [ChatMessage] = []
-      var forms: [ContentForm] = []
-      for (role, form) in before {
-        messages.append(ChatMessage(role: role, text: "before"))
-        forms.append(form)
-      }
-      let mark = messages.count
-      messages.append(ChatMessage(role: role, content: content))
-      forms.append(form)
-      for (role, form) in after {
-        messages.append(ChatMessage(role: role, text: "after"))
-        forms.append(form)
-      }
-      let values = try? zip(messages, forms).enumerated().map { index, pair in
-        try value(of: pair.0, mark: index, form: pair.1)
-      }
+      let message = ChatMessage(role: role, content: content, extras: extras)
+      let all = before + [(message, form)] + after
+      let values = try? all.enumerated().map { index, pair in try value(of: pair.0, mark: index, form: pair.1) }
       guard let values, let rendering = try? rendering(values, addGenerationPrompt: false) else { return nil }
-      return rendering.marked.contains { $0.mark == mark } ? rendering.text : nil
+      guard let seen = rendering.marked.first(where: { $0.mark == before.count }) else { return nil }
+      let ahead = String(decoding: rendering.text.utf8.prefix(seen.range.lowerBound), as: UTF8.self)
+      return ["\"text\": \"", "\"text\":\""].contains(where: ahead.hasSuffix) ? nil : rendering.text
     }
 
     let text = ChatMessage.Part.text("probe")

@@ -14,16 +14,20 @@ extension ChatTemplate {
   /// Renders a conversation and finds what is supervised: what `{% generation %}` encloses; in templates without it,
   /// each assistant's turn from the end of the generation prompt through the end-of-turn token.
   ///
-  /// `endTokens` are the texts of special tokens; the first of them that follows the content of a turn ends it. Where
-  /// none follows before the next turn, the content does.
-  /// - Throws: as ``render(_:addGenerationPrompt:)``.
-  public func renderForTraining(_ messages: [ChatMessage], endTokens: Set<String>) throws -> TrainingText {
-    let whole = try rendering(messages, addGenerationPrompt: false)
+  /// `endTokens` are the texts of special tokens; those that follow the content of a turn, and belong to it, end it.
+  /// Where there are none, the content does.
+  /// - Throws: as ``render(_:tools:addGenerationPrompt:)``.
+  public func renderForTraining(
+    _ messages: [ChatMessage], tools: [JSON] = [], endTokens: Set<String>
+  ) throws -> TrainingText {
+    let whole = try rendering(messages, tools: tools, addGenerationPrompt: false)
+    try check(whole, shows: messages, tools)
     let named = whole.named
     if template.marksGeneration {
       return TrainingText(text: whole.text, supervised: whole.generated, named: named)
     }
-    let turns = Turns(self, messages, whole, endTokens)
+    let tokens = endTokens.filter { !$0.isEmpty }.map { Array($0.utf8) }
+    let turns = Turns(self, messages, tools, whole, tokens)
     var supervised: [Range<Int>] = []
     for index in messages.indices where messages[index].role == "assistant" {
       guard let span = turns.supervisedSpan(of: index) else { continue }
@@ -39,7 +43,7 @@ extension Rendering {
   fileprivate var named: [Int: Range<Int>] {
     var places: [Int: Range<Int>] = [:]
     for piece in marked {
-      guard let name = ContentMark(piece.mark).name else { continue }
+      guard case .named(let name) = ContentMark(piece.mark).part else { continue }
       places[name] = (places[name]?.lowerBound ?? piece.range.lowerBound)..<piece.range.upperBound
     }
     return places
@@ -50,18 +54,22 @@ extension Rendering {
 private struct Turns {
   private let template: ChatTemplate
   private let messages: [ChatMessage]
+  private let tools: [JSON]
   private let text: [UInt8]
   /// Where the content of each message came out, from its first byte to its last.
   private var contents: [Int: Range<Int>] = [:]
   private let endTokens: [[UInt8]]
 
-  init(_ template: ChatTemplate, _ messages: [ChatMessage], _ whole: Rendering, _ endTokens: Set<String>) {
+  init(
+    _ template: ChatTemplate, _ messages: [ChatMessage], _ tools: [JSON], _ whole: Rendering, _ endTokens: [[UInt8]]
+  ) {
     self.template = template
     self.messages = messages
-    self.endTokens = endTokens.filter { !$0.isEmpty }.map { Array($0.utf8) }
+    self.tools = tools
+    self.endTokens = endTokens
     text = Array(whole.text.utf8)
     for piece in whole.marked {
-      let message = ContentMark(piece.mark).message
+      guard let message = ContentMark(piece.mark).owner else { continue }
       let start = contents[message]?.lowerBound ?? piece.range.lowerBound
       contents[message] = start..<piece.range.upperBound
     }
@@ -70,10 +78,7 @@ private struct Turns {
   func supervisedSpan(of turn: Int) -> Range<Int>? {
     let content = contents[turn]
     guard let start = start(of: turn, content) ?? content?.lowerBound else { return nil }
-    let limit = limit(of: turn)
-    let contentEnd = max(content?.upperBound ?? start, start)
-    if let end = endOfFirstToken(contentEnd..<max(limit, contentEnd)) { return start..<end }
-    return start..<(content == nil ? max(limit, start) : contentEnd)
+    return start..<max(start, end(of: turn, from: max(content?.upperBound ?? start, start)))
   }
 
   /// The end of the generation prompt of a turn, nil when it is not found.
@@ -119,21 +124,51 @@ private struct Turns {
   /// What a role's header ends with.
   private static let boundaries = Set(" \t\n\r>]|:".utf8)
 
-  /// Where a turn ends at the latest: at the end of the conversation up to it, or where the next content begins.
-  private func limit(of turn: Int) -> Int {
-    if turn == messages.count - 1 { return text.count }
-    if let upToTurn = rendered(upTo: turn + 1, addGenerationPrompt: false), text.starts(with: upToTurn.bytes) {
-      return upToTurn.bytes.count
+  /// Where a turn ends whose content ends at `content`.
+  ///
+  /// What belongs to it stands behind the content in the rendering up to this turn, too. There the first end token ends
+  /// it, with those that follow at once; a turn that calls tools goes on to the token that ends ordinary ones. Some
+  /// templates leave the end out of the last turn alone: then it is what the whole has in common with the rendering up
+  /// to this turn and the beginning of the next.
+  private func end(of turn: Int, from content: Int) -> Int {
+    let own = turn == messages.count - 1 ? content..<text.count : common(upTo: turn + 1, prompt: false, from: content)
+    if let own {
+      if !messages[turn].extras.calls.isEmpty, let end = ordinaryEnd.flatMap({ firstToken([$0], in: own)?.upperBound }) {
+        return end
+      }
+      if var token = firstToken(endTokens, in: own) {
+        while let next = firstToken(endTokens, in: token.upperBound..<own.upperBound),
+          next.lowerBound == token.upperBound
+        {
+          token = next
+        }
+        return token.upperBound
+      }
+      if turn < messages.count - 1, let shared = common(upTo: turn + 1, prompt: true, from: content),
+        let token = firstToken(endTokens, in: shared)
+      {
+        return token.upperBound
+      }
+      return contents[turn] == nil ? own.upperBound : content
     }
-    let end = contents[turn]?.upperBound ?? 0
-    return contents.values.map(\.lowerBound).filter { $0 >= end && $0 > 0 }.min() ?? text.count
+    let limit = contents.values.map(\.lowerBound).filter { $0 >= content && $0 > 0 }.min() ?? text.count
+    return firstToken(endTokens, in: content..<max(limit, content))?.upperBound ?? content
+  }
+
+  /// What the whole text, from the end of a turn's content on, has in common with the rendering of the messages through
+  /// that turn; nil when the template refuses it, or the content is not seen there.
+  private func common(upTo count: Int, prompt: Bool, from content: Int) -> Range<Int>? {
+    guard let part = rendered(upTo: count, addGenerationPrompt: prompt) else { return nil }
+    let isBeginning = part.bytes.count >= content && text.starts(with: part.bytes.prefix(content))
+    guard let end = isBeginning ? content : part.end(of: count - 1) else { return nil }
+    return content..<content + zip(part.bytes[end...], text[content...]).prefix { $0 == $1 }.count
   }
 
   /// The rendering of the first messages, nil when the template refuses them.
   private func rendered(upTo count: Int, addGenerationPrompt: Bool) -> Beginning? {
-    guard let rendering = try? template.rendering(messages[..<count], addGenerationPrompt: addGenerationPrompt) else {
-      return nil
-    }
+    guard let rendering = try? template.rendering(
+        messages[..<count], tools: tools, addGenerationPrompt: addGenerationPrompt)
+    else { return nil }
     return Beginning(bytes: Array(rendering.text.utf8), marked: rendering.marked)
   }
 
@@ -143,14 +178,23 @@ private struct Turns {
     let marked: [Rendering.Marked]
 
     /// The end of the content of a message.
-    func end(of turn: Int) -> Int? { marked.last { ContentMark($0.mark).message == turn }?.range.upperBound }
+    func end(of turn: Int) -> Int? { marked.last { ContentMark($0.mark).owner == turn }?.range.upperBound }
   }
 
-  /// The end of the end-of-turn token that begins first in `window`; the longest one that begins there.
-  private func endOfFirstToken(_ window: Range<Int>) -> Int? {
+  /// The last end token of a turn without calls.
+  private var ordinaryEnd: [UInt8]? {
+    let talk = [ChatMessage(role: "user", text: "a"), ChatMessage(role: "assistant", text: "b")]
+    guard let rendering = try? template.rendering(talk, tools: tools, addGenerationPrompt: false) else { return nil }
+    let turns = Turns(template, talk, tools, rendering, endTokens)
+    guard let end = turns.contents[1].map({ turns.end(of: 1, from: $0.upperBound) }) else { return nil }
+    return endTokens.filter { turns.text.prefix(end).suffix($0.count).elementsEqual($0) }.max { $0.count < $1.count }
+  }
+
+  /// The token that begins first in `window`; the longest one that begins there.
+  private func firstToken(_ tokens: [[UInt8]], in window: Range<Int>) -> Range<Int>? {
     for start in window {
       let rest = text[start..<window.upperBound]
-      if let length = endTokens.filter({ rest.starts(with: $0) }).map(\.count).max() { return start + length }
+      if let length = tokens.filter({ rest.starts(with: $0) }).map(\.count).max() { return start..<start + length }
     }
     return nil
   }

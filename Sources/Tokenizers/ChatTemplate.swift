@@ -6,6 +6,8 @@ public struct ChatMessage: Equatable, Sendable {
   /// `system`, `user` or `assistant`, or what else the template knows.
   public var role: String
   public var content: [Part]
+  /// What else a template may read of it.
+  public var extras = Extras()
 
   public enum Part: Equatable, Sendable {
     case text(String)
@@ -14,9 +16,26 @@ public struct ChatMessage: Equatable, Sendable {
     case image
   }
 
-  public init(role: String, content: [Part]) {
+  /// What a message may have beside its role and content.
+  public struct Extras: Equatable, Sendable {
+    /// `tool_calls`, `tool_call_id`, `name` and `reasoning_content`, as an object.
+    public var members: JSON
+    /// Whether there is a content, be it empty; a turn that only calls tools may have none.
+    public var hasContent: Bool
+
+    public init(members: JSON = [:], hasContent: Bool = true) {
+      self.members = members
+      self.hasContent = hasContent
+    }
+
+    /// The functions that the message calls: `{"type": "function", "function": {"name", "arguments"}}`.
+    public var calls: [JSON] { members["tool_calls"]?.array ?? [] }
+  }
+
+  public init(role: String, content: [Part], extras: Extras = Extras()) {
     self.role = role
     self.content = content
+    self.extras = extras
   }
 
   public init(role: String, text: String) {
@@ -30,6 +49,8 @@ public struct ChatTemplate: Sendable {
   let variables: [String: JSON]
   /// How the template wants the content of messages, by role; other roles go by that of `user`.
   private(set) var forms: [String: ContentForm] = [:]
+  /// How it wants calls of tools.
+  private(set) var callForms = CallForms()
   /// The texts of the model's special tokens that its configuration names, without duplicates.
   public let specialTokens: [String]
   /// The moment that `strftime_now` shows; nil for the clock.
@@ -53,26 +74,33 @@ public struct ChatTemplate: Sendable {
     self.variables = variables
     self.specialTokens = specialTokens
     forms = findForms()
+    callForms = findCallForms()
+    forms["tool"] = findResultForm()
   }
 
-  /// The text of a conversation, with the beginning of an assistant's turn behind it if asked for.
-  /// - Throws: `Fault(.badData)` with the template's own words when it refuses the conversation,
-  ///   `Fault(.badConfiguration)` when the template fails.
-  public func render(_ messages: [ChatMessage], addGenerationPrompt: Bool) throws -> String {
-    try rendering(messages, addGenerationPrompt: addGenerationPrompt).text
+  /// The text of a conversation, with the beginning of an assistant's turn behind it if asked for. `tools` are the
+  /// functions that the assistant may call, as JSON schemas.
+  /// - Throws: `Fault(.badData)` with the template's own words when it refuses the conversation, and where it does not
+  ///   show tools, calls or results that are there; `Fault(.badConfiguration)` when the template fails.
+  public func render(_ messages: [ChatMessage], tools: [JSON] = [], addGenerationPrompt: Bool) throws -> String {
+    let rendering = try rendering(messages, tools: tools, addGenerationPrompt: addGenerationPrompt)
+    try check(rendering, shows: messages, tools)
+    return rendering.text
   }
 
   /// The rendering, in which the content of message i carries the mark i.
-  func rendering(_ messages: some Collection<ChatMessage>, addGenerationPrompt: Bool) throws -> Rendering {
+  func rendering(
+    _ messages: some Collection<ChatMessage>, tools: [JSON], addGenerationPrompt: Bool
+  ) throws -> Rendering {
     let values = try messages.enumerated().map { index, message in
       try value(of: message, mark: index, form: forms[message.role] ?? forms["user"] ?? .string)
     }
-    return try rendering(values, addGenerationPrompt: addGenerationPrompt)
+    return try rendering(values, tools: tools, addGenerationPrompt: addGenerationPrompt)
   }
 
-  func rendering(_ messages: [Value], addGenerationPrompt: Bool) throws -> Rendering {
+  func rendering(_ messages: [Value], tools: [JSON] = [], addGenerationPrompt: Bool) throws -> Rendering {
     var all: [(String, Value)] = [
-      ("messages", try Value(list: messages)), ("tools", .none), ("documents", .none),
+      ("messages", try Value(list: messages)), ("tools", try value(ofTools: tools)), ("documents", .none),
       ("add_generation_prompt", .bool(addGenerationPrompt)),
     ]
     for (name, value) in variables { all.append((name, try Value(value))) }
@@ -81,8 +109,10 @@ public struct ChatTemplate: Sendable {
   }
 
   func value(of message: ChatMessage, mark: Int, form: ContentForm) throws -> Value {
+    let message = callForms.fitted(message)
     let content: Value
     switch form {
+    case _ where !message.extras.hasContent: content = .none
     case .string: content = try .marked(message.content.map { $0.marked(mark) })
     case .parts:
       content = try Value(
@@ -92,7 +122,8 @@ public struct ChatTemplate: Sendable {
             members: [("type", .string(Text("text"))), ("text", .marked(parts.map { $0.marked(mark) }))])
         })
     }
-    return try Value(members: [("role", .string(Text(message.role))), ("content", content)])
+    return try Value(
+      members: [("role", .string(Text(message.role))), ("content", content)] + message.extras.values(mark))
   }
 }
 
@@ -120,26 +151,54 @@ extension ChatMessage.Part {
   fileprivate func marked(_ message: Int) -> (text: String, mark: Int) {
     switch self {
     case .text(let text): (text, message)
-    case .named(let text, let name): (text, ContentMark(message: message, name: name).number)
+    case .named(let text, let name): (text, ContentMark(message: message, part: .named(name)).number)
     case .image: ("<image>", message)
     }
   }
 }
 
-/// What the content of a message is marked with: the message's number, and the name of a part that has one.
+/// What the strings of a message are marked with: the message's number, and which part of it they belong to.
 struct ContentMark {
   let message: Int
-  let name: Int?
+  let part: Part
+
+  enum Part: Equatable {
+    case content
+    /// Words that have a name.
+    case named(Int)
+    /// A call of a tool, by its number in the message.
+    case call(Int)
+    /// A tool itself, by its number; it belongs to no message.
+    case tool(Int)
+  }
 
   private static let messageBits = 32
 
-  init(message: Int, name: Int?) { (self.message, self.name) = (message, name) }
+  init(message: Int, part: Part) { (self.message, self.part) = (message, part) }
 
   init(_ number: Int) {
     message = number & ((1 << ContentMark.messageBits) - 1)
-    let name = (number >> ContentMark.messageBits) - 1
-    self.name = name < 0 ? nil : name
+    let code = (number >> ContentMark.messageBits) - 1
+    part =
+      switch code {
+      case ..<0: .content
+      case _ where code % 3 == 0: .named(code / 3)
+      case _ where code % 3 == 1: .call(code / 3)
+      default: .tool(code / 3)
+      }
   }
 
-  var number: Int { message | (name.map { ($0 + 1) << ContentMark.messageBits } ?? 0) }
+  var number: Int {
+    let code =
+      switch part {
+      case .content: 0
+      case .named(let name): 1 + 3 * name
+      case .call(let call): 2 + 3 * call
+      case .tool(let tool): 3 + 3 * tool
+      }
+    return message | code << ContentMark.messageBits
+  }
+
+  /// The message that the text belongs to.
+  var owner: Int? { if case .tool = part { nil } else { message } }
 }
