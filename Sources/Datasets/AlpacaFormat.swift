@@ -10,6 +10,7 @@ struct AlpacaFormat: RecordFormat {
   var response: String? = "output"
   var system: String? = "system"
   var history: String? = "history"
+  var tools: String? = "tools"
   var images = RecordDraft.imageMembers
   /// Of two answers, where they are ranked.
   var chosen: String?
@@ -20,7 +21,7 @@ struct AlpacaFormat: RecordFormat {
   func read(_ record: JSON) throws -> RecordDraft {
     let used = [prompt, query, response, system, history, chosen, rejected].compactMap(\.self)
     return try RecordDraft(
-      turns(of: record, answer: chosen ?? response), of: record, images: images, using: used,
+      turns(of: record, answer: chosen ?? response), of: record, images: images, using: used, tools: tools,
       rejected: rejected.map { try turns(of: record, answer: $0) })
   }
 

@@ -93,7 +93,7 @@ struct PairsFormat: RecordFormat {
     var list = TurnList()
     list.turns = [Turn(.user, ""), Turn(.assistant, caption)]
     let members = PairsFormat.imageKeys.filter { record[$0]?.isNull == false }.prefix(1)
-    return try RecordDraft(list, of: record, images: Array(members), using: [key], places: true)
+    return try RecordDraft(list, of: record, images: Array(members), using: [key], tools: nil, places: true)
   }
 }
 

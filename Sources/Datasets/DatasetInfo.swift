@@ -38,6 +38,7 @@ struct DatasetInfo: Sendable {
     var format = AlpacaFormat()
     let columns = try Names(entry["columns"], known: columnNames)
     (format.system, format.history, format.images) = (columns["system"], columns["history"], columns.list("images"))
+    format.tools = columns["tools"]
     if columns.areGiven {
       (format.prompt, format.query, format.response) = (columns["prompt"], columns["query"], columns["response"])
     }
@@ -66,7 +67,7 @@ struct DatasetInfo: Sendable {
         }
         names[key] = name
       }
-      for key in ["videos", "audios", "tools", "kto_tag"] where names[key] != nil {
+      for key in ["videos", "audios", "kto_tag"] where names[key] != nil {
         throw Fault(.badConfiguration, "a column of \(key) is not supported", "remove it, and the records that need it")
       }
       self.names = names
@@ -83,6 +84,7 @@ private struct ShareGPTColumns: RecordFormat {
   private let messages: String
   private let keys: MessageKeys
   private let system: String?
+  private let tools: String?
   private let images: [String]
   private let ranked: (chosen: String, rejected: String)?
 
@@ -93,13 +95,14 @@ private struct ShareGPTColumns: RecordFormat {
       known: ["role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag"])
     messages = columns["messages"] ?? "conversations"
     system = columns["system"]
+    tools = columns["tools"]
     images = columns.list("images")
     keys = MessageKeys(
       role: tags["role_tag"] ?? "from", content: tags["content_tag"] ?? "value",
       roles: [
         tags["user_tag"] ?? "human": .user, tags["assistant_tag"] ?? "gpt": .assistant,
-        tags["system_tag"] ?? "system": .system,
-      ])
+        tags["system_tag"] ?? "system": .system, tags["observation_tag"] ?? "observation": .tool,
+      ], callRole: tags["function_tag"] ?? "function_call")
     guard entry["ranking"]?.bool == true else {
       ranked = nil
       return
@@ -115,7 +118,7 @@ private struct ShareGPTColumns: RecordFormat {
   func read(_ record: JSON) throws -> RecordDraft {
     let turns = try keys.turns(of: record, at: messages).after(system: system.flatMap { record[$0] })
     let used = [messages, system].compactMap(\.self)
-    guard let ranked else { return try RecordDraft(turns, of: record, images: images, using: used) }
+    guard let ranked else { return try RecordDraft(turns, of: record, images: images, using: used, tools: tools) }
     func with(_ column: String) throws -> TurnList {
       guard let answer = record[column] else {
         throw Fault(.badData, "no '\(column)'", "give the record both answers")
@@ -126,6 +129,6 @@ private struct ShareGPTColumns: RecordFormat {
     }
     return try RecordDraft(
       with(ranked.chosen), of: record, images: images, using: used + [ranked.chosen, ranked.rejected],
-      rejected: with(ranked.rejected))
+      tools: tools, rejected: with(ranked.rejected))
   }
 }

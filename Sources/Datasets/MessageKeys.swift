@@ -1,4 +1,5 @@
 import Ground
+import Tokenizers
 
 /// Where a layout keeps the turns of a conversation, and in each turn the role and the content.
 struct MessageKeys: Equatable, Sendable {
@@ -6,6 +7,8 @@ struct MessageKeys: Equatable, Sendable {
   var content: String
   /// The names of the roles.
   var roles = Turn.Role.dataNames
+  /// The role under which the assistant calls tools, by ShareGPT's name.
+  var callRole = "function_call"
 
   static let llava = MessageKeys(role: "from", content: "value")
   static let chat = MessageKeys(role: "role", content: "content")
@@ -40,19 +43,20 @@ struct MessageKeys: Equatable, Sendable {
     guard let roleName = name.string else {
       throw Fault(.badData, "'\(role)' of turn \(number) is \(name.kindName), not a string", "make it a string")
     }
+    if roleName == callRole { return try TurnList(calls: value[content] ?? .null, number: number) }
     guard let known = roles[roleName] else {
       throw Fault(
         .badData, "unknown role '\(roleName)' in turn \(number)\(didYouMean(roleName, among: roles.keys.sorted()))",
         "use one of \(roles.keys.sorted().joined(separator: ", "))")
     }
-    if let calls = value["tool_calls"]?.array, !calls.isEmpty {
-      throw Fault(
-        .badData, "'tool_calls' of turn \(number) is not supported", "write the call as text, or remove the record")
-    }
-    guard let said = value[content] else {
+    let extras = try ToolMembers.extras(
+      of: value, known, hasContent: value[content]?.isNull == false, number: number)
+    guard let said = extras.calls.isEmpty || extras.hasContent ? value[content] : "" else {
       throw Fault(.badData, "turn \(number) has no '\(content)'", "give it a '\(content)' string")
     }
-    return try TurnList(known, said, at: "'\(content)' of turn \(number)")
+    var list = try TurnList(known, said, at: "'\(content)' of turn \(number)")
+    for index in list.turns.indices { list.turns[index].extras = extras }
+    return list
   }
 }
 
@@ -72,6 +76,14 @@ struct TurnList: Equatable, Sendable {
 }
 
 extension TurnList {
+  /// A turn that says nothing but calls of tools.
+  fileprivate init(calls value: JSON, number: Int) throws {
+    let (words, calls) = try ToolMembers.calls(said: value, number: number)
+    var turn = Turn(.assistant, words)
+    turn.extras = ChatMessage.Extras(members: ["tool_calls": .array(calls)], hasContent: !words.isEmpty)
+    turns = [turn]
+  }
+
   /// A turn whose content is a string, or a list of parts `{"type": "text" | "image" | "image_url", …}`.
   /// - Parameter place: where the content stands, for messages.
   init(_ role: Turn.Role, _ content: JSON, at place: String) throws {
@@ -114,7 +126,7 @@ extension RecordDraft {
   /// - Parameter places: puts pictures that no tag places at the front of the user's first turn, as TRL does.
   init(
     _ list: TurnList, of record: JSON, images members: [String] = RecordDraft.imageMembers, using keys: [String],
-    rejected: TurnList? = nil, places: Bool = false
+    tools: String? = "tools", rejected: TurnList? = nil, places: Bool = false
   ) throws {
     var (list, rejected) = (list, rejected)
     let beside = try RecordDraft.images(of: record, in: members)
@@ -132,8 +144,14 @@ extension RecordDraft {
       list.place(beside.count)
       rejected?.place(beside.count)
     }
+    let given = try tools.map { try ToolMembers.tools(of: record, at: $0) } ?? []
+    if !given.isEmpty {
+      list.turns[0].tools = given
+      rejected?.turns[0].tools = given
+    }
     self.init(
-      turns: list.turns, images: list.images + beside, members: Set(members + keys), rejected: rejected?.turns)
+      turns: list.turns, images: list.images + beside,
+      members: Set(members + keys + (given.isEmpty ? [] : [tools].compactMap(\.self))), rejected: rejected?.turns)
   }
 
   /// The pictures under one of `members`: one, a list of them, or nothing.
@@ -156,6 +174,6 @@ extension TurnList {
     guard count > 0, !turns.contains(where: { !occurrences(of: Record.imageTag, in: $0.text).isEmpty }),
       let first = turns.firstIndex(where: { $0.role == .user })
     else { return }
-    turns[first] = Turn(.user, String(repeating: Record.imageTag, count: count) + turns[first].text)
+    turns[first] = turns[first].saying(String(repeating: Record.imageTag, count: count) + turns[first].text)
   }
 }

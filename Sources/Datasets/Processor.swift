@@ -58,11 +58,12 @@ public struct Processor: Sendable {
     let token = vision?.token ?? Record.imageTag
     self.init(tokenizer: tokenizer, vision: vision, maxLength: maxLength) { turns, prompt in
       let messages = turns.map(ChatMessage.init)
+      let tools = turns.flatMap(\.tools)
       let text =
         if prompt {
-          MarkedText(text: try template.render(messages, addGenerationPrompt: true), spans: [])
+          MarkedText(text: try template.render(messages, tools: tools, addGenerationPrompt: true), spans: [])
         } else {
-          MarkedText(try template.renderForTraining(messages, endTokens: endTokens))
+          MarkedText(try template.renderForTraining(messages, tools: tools, endTokens: endTokens))
         }
       return text.replacing(Record.imageTag, with: token)
     }
@@ -158,7 +159,7 @@ public struct Processor: Sendable {
   public func writingBoxes(in record: Record) throws -> Record {
     guard let look = try look(record, record.regions.isEmpty ? [] : files(of: record)) else { return record }
     do {
-      let turns = try look.written(record.turns).map { Turn($0.role, $0.text) }
+      let turns = try look.written(record.turns).map { $0.saying($0.text) }
       return Record(
         id: record.id, turns: turns, images: record.images, place: record.place, index: record.index,
         metadata: record.metadata, rejected: record.rejected)
@@ -327,7 +328,7 @@ extension ChatMessage {
       start = mark.range.upperBound
     }
     addText(upTo: bytes.count)
-    self.init(role: turn.role.rawValue, content: content)
+    self.init(role: turn.role.rawValue, content: content, extras: turn.extras)
   }
 }
 

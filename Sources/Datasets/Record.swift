@@ -1,4 +1,5 @@
 import Ground
+import Tokenizers
 
 /// One conversation as the data file has it, checked: roles known, one picture for every `<image>` tag.
 public struct Record: Equatable, Sendable {
@@ -41,6 +42,8 @@ public struct Turn: Equatable, Sendable {
   /// Who speaks, under the names that chat templates use.
   public enum Role: String, Sendable, CaseIterable {
     case system, user, assistant
+    /// What a tool gave back.
+    case tool
   }
 
   public let role: Role
@@ -48,17 +51,38 @@ public struct Turn: Equatable, Sendable {
   public let text: String
   /// Where regions stand in the text, in order.
   public let mentions: [RegionMention]
+  /// Calls of tools and what else templates read of a turn.
+  public var extras = ChatMessage.Extras()
+  /// The functions that the assistant may call from here on, as JSON schemas.
+  public var tools: [JSON] = []
 
   public init(_ role: Role, _ text: String, mentions: [RegionMention] = []) {
     self.role = role
     self.text = text
     self.mentions = mentions
   }
+
+  /// The same turn in other words.
+  public func saying(_ text: String, mentions: [RegionMention] = []) -> Turn {
+    var turn = Turn(role, text, mentions: mentions)
+    (turn.extras, turn.tools) = (extras, tools)
+    return turn
+  }
+}
+
+extension Turn {
+  /// What a turn has of tools, as text: equal where two turns differ in nothing of it, empty where there is nothing.
+  public var toolText: String {
+    let hasMembers = extras.members.object?.isEmpty == false || !extras.hasContent
+    if !hasMembers && tools.isEmpty { return "" }
+    return JSON.array([extras.members, .bool(extras.hasContent), .array(tools)]).description
+  }
 }
 
 extension Turn.Role {
   /// The names that data files use for each role: LLaVA says `human` and `gpt`.
   static let dataNames: [String: Turn.Role] = [
-    "system": .system, "user": .user, "human": .user, "assistant": .assistant, "gpt": .assistant,
+    "system": .system, "user": .user, "human": .user, "assistant": .assistant, "gpt": .assistant, "tool": .tool,
+    "observation": .tool,
   ]
 }

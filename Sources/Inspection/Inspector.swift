@@ -108,6 +108,7 @@ final class Inspector: Sendable {
     key.add(record.turns) { pack, turn in
       pack.add(turn.role.rawValue)
       pack.add(turn.text)
+      pack.add(turn.toolText)
     }
     key.add(UInt32(record.images.count))
     for picture in facts.pictures {
@@ -169,7 +170,7 @@ final class Inspector: Sendable {
       findings.append(Finding(kind, at: record.place, record: record.index, message))
     }
     for (number, turn) in record.turns.enumerated()
-    where turn.text.allSatisfy({ $0.isWhitespace }) {
+    where turn.text.allSatisfy({ $0.isWhitespace }) && turn.extras.calls.isEmpty {
       add(
         .emptyTurn,
         "turn \(number + 1), the \(turn.role.rawValue)'s, is empty"
@@ -181,7 +182,9 @@ final class Inspector: Sendable {
     }
     let turns = record.turns.drop { $0.role == .system }
     if turns.first?.role == .assistant { add(.roleOrder, "the assistant speaks first") }
-    if let pair = zip(turns.indices, turns.indices.dropFirst()).first(where: { turns[$0].role == turns[$1].role }) {
+    if let pair = zip(turns.indices, turns.indices.dropFirst()).first(where: {
+      turns[$0].role == turns[$1].role && turns[$0].role != .tool
+    }) {
       add(.roleOrder, "turns \(pair.0 + 1) and \(pair.1 + 1) are both the \(turns[pair.0].role.rawValue)'s")
     }
     if turns.last?.role == .user, turns.contains(where: { $0.role == .assistant }) {
@@ -198,6 +201,7 @@ final class Inspector: Sendable {
       let words = Words.hashes(of: turn.text)
       plain.add(turn.role.rawValue)
       plain.add(words) { $0.add($1) }
+      plain.add(turn.toolText)
       switch turn.role {
       case .user:
         question = words
@@ -205,7 +209,7 @@ final class Inspector: Sendable {
       case .assistant:
         facts.asked.append(
           RecordFacts.Asked(question, answer: words.count <= 4 && turn.mentions.isEmpty ? Words.plain(turn.text) : ""))
-      case .system: break
+      case .system, .tool: break
       }
     }
     // The same words may speak of other parts of a picture.

@@ -66,7 +66,7 @@ extension Interpreter {
     switch value {
     case .undefined(let absence): throw TemplateProblem(absence.message)
     case .string, .list, .tuple, .range: count = try length(of: value)
-    default: return .undefined(.hint("'\(value.typeName)' object cannot be sliced"))
+    default: throw TemplateProblem("'\(value.typeName)' object cannot be sliced")
     }
     func bound(_ value: Value?) throws -> Int? {
       guard let value, !value.isNone else { return nil }

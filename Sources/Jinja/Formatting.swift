@@ -4,6 +4,11 @@ import Foundation
 extension Interpreter {
   /// printf-style formatting.
   func percentFormat(_ format: Text, _ values: Value) throws -> Text {
+    if format.isMarkup { return try percentFormat(plain: format, values.escapedStrings()).markup }
+    return try percentFormat(plain: format, values)
+  }
+
+  private func percentFormat(plain format: Text, _ values: Value) throws -> Text {
     var rest: ArraySlice<Value>
     if case .tuple(let items) = values { rest = items.values[...] } else { rest = [values] }
     let isMapping = if case .dict = values { true } else { false }
@@ -145,6 +150,18 @@ extension Interpreter {
       }
     }
     return value
+  }
+}
+
+extension Value {
+  /// The same with its own strings, or those one level down, as HTML.
+  fileprivate func escapedStrings() throws -> Value {
+    func escaped(_ value: Value) throws -> Value { try value.text.map { .string(try $0.asMarkup()) } ?? value }
+    switch self {
+    case .tuple(let items): return .tuple(try Items(items.values.map(escaped)))
+    case .dict(let mapping): return .dict(try Mapping(mapping.entries.mapValues(escaped)))
+    default: return try escaped(self)
+    }
   }
 }
 

@@ -6,35 +6,44 @@ public struct TrainingText: Equatable, Sendable {
   public let text: String
   /// The supervised pieces in UTF-8 offsets: sorted, disjoint, not empty.
   public let supervised: [Range<Int>]
+  /// Of which message each of these is.
+  public let speakers: [Int]
   /// Where each named part came out, from its first byte to its last; not there if it did not.
   public let named: [Int: Range<Int>]
 }
 
 extension ChatTemplate {
-  /// Renders a conversation and finds what is supervised: what `{% generation %}` encloses; in templates without it,
-  /// each assistant's turn from the end of the generation prompt through the end-of-turn token.
+  /// Renders a conversation and finds what is supervised.
+  ///
+  /// Of an assistant's turn it is what `{% generation %}` encloses; in templates without it, the turn from the end of the
+  /// generation prompt through the end-of-turn token. Of other turns it is the content, from where it came out, through
+  /// the end-of-turn token.
   ///
   /// `endTokens` are the texts of special tokens; those that follow the content of a turn, and belong to it, end it.
   /// Where there are none, the content does.
+  /// - Parameter trained: the numbers of the messages that are supervised; nil: those of the assistant.
   /// - Throws: as ``render(_:tools:addGenerationPrompt:)``.
   public func renderForTraining(
-    _ messages: [ChatMessage], tools: [JSON] = [], endTokens: Set<String>
+    _ messages: [ChatMessage], tools: [JSON] = [], endTokens: Set<String>, trained: Set<Int>? = nil
   ) throws -> TrainingText {
     let whole = try rendering(messages, tools: tools, addGenerationPrompt: false)
     try check(whole, shows: messages, tools)
-    let named = whole.named
-    if template.marksGeneration {
-      return TrainingText(text: whole.text, supervised: whole.generated, named: named)
-    }
     let tokens = endTokens.filter { !$0.isEmpty }.map { Array($0.utf8) }
     let turns = Turns(self, messages, tools, whole, tokens)
-    var supervised: [Range<Int>] = []
-    for index in messages.indices where messages[index].role == "assistant" {
-      guard let span = turns.supervisedSpan(of: index) else { continue }
-      let start = max(span.lowerBound, supervised.last?.upperBound ?? 0)
-      if start < span.upperBound { supervised.append(start..<span.upperBound) }
+    let trained = trained ?? Set(turns.assistants)
+    var pieces = template.marksGeneration ? whole.generated.flatMap(turns.assigned) : []
+    for turn in messages.indices where trained.contains(turn) {
+      if template.marksGeneration, messages[turn].role == "assistant" { continue }
+      if let span = turns.supervisedSpan(of: turn) { pieces.append((turn, span)) }
     }
-    return TrainingText(text: whole.text, supervised: supervised, named: named)
+    var (supervised, speakers): ([Range<Int>], [Int]) = ([], [])
+    for (turn, span) in pieces.sorted(by: { $0.span.lowerBound < $1.span.lowerBound }) where trained.contains(turn) {
+      let start = max(span.lowerBound, supervised.last?.upperBound ?? 0)
+      guard start < span.upperBound else { continue }
+      supervised.append(start..<span.upperBound)
+      speakers.append(turn)
+    }
+    return TrainingText(text: whole.text, supervised: supervised, speakers: speakers, named: whole.named)
   }
 }
 
@@ -75,9 +84,34 @@ private struct Turns {
     }
   }
 
+  /// The messages of the assistant.
+  var assistants: [Int] { messages.indices.filter { messages[$0].role == "assistant" } }
+
+  /// A piece that the template marks as generated, cut where it goes over to the content of another assistant's turn.
+  ///
+  /// One that holds no content belongs to the turn that is empty there, else to the one before it.
+  func assigned(_ generated: Range<Int>) -> [(turn: Int, span: Range<Int>)] {
+    let held = assistants.compactMap { turn in contents[turn].map { (turn: turn, place: $0) } }
+      .filter { $0.place.overlaps(generated) }.sorted { $0.place.lowerBound < $1.place.lowerBound }
+    guard let first = held.first else {
+      let before = contents.filter { $0.value.upperBound <= generated.lowerBound }.keys.max() ?? -1
+      let silent = messages.indices.dropFirst(before + 1).prefix { contents[$0] == nil }
+      let speaker =
+        silent.first { messages[$0].role == "assistant" } ?? assistants.last { $0 <= before } ?? assistants.first
+      return speaker.map { [($0, generated)] } ?? []
+    }
+    let cuts = held.dropFirst().map(\.place.lowerBound)
+    let starts = [generated.lowerBound] + cuts
+    return zip([first.turn] + held.dropFirst().map(\.turn), zip(starts, cuts + [generated.upperBound])).map {
+      ($0, $1.0..<max($1.0, $1.1))
+    }
+  }
+
+  /// What of a turn is supervised in templates that do not mark it, and of any turn that is not the assistant's.
   func supervisedSpan(of turn: Int) -> Range<Int>? {
     let content = contents[turn]
-    guard let start = start(of: turn, content) ?? content?.lowerBound else { return nil }
+    let prompted = messages[turn].role == "assistant" ? start(of: turn, content) : nil
+    guard let start = prompted ?? content?.lowerBound else { return nil }
     return start..<max(start, end(of: turn, from: max(content?.upperBound ?? start, start)))
   }
 
@@ -127,13 +161,14 @@ private struct Turns {
   /// Where a turn ends whose content ends at `content`.
   ///
   /// What belongs to it stands behind the content in the rendering up to this turn, too. There the first end token ends
-  /// it, with those that follow at once; a turn that calls tools goes on to the token that ends ordinary ones. Some
-  /// templates leave the end out of the last turn alone: then it is what the whole has in common with the rendering up
-  /// to this turn and the beginning of the next.
+  /// it, with those that follow at once; a turn that calls tools goes on to the token that ends ordinary ones, or takes
+  /// all that is its own. Some templates leave the end out of the last turn alone: then it is what the whole has in
+  /// common with the rendering up to this turn and the beginning of the next.
   private func end(of turn: Int, from content: Int) -> Int {
     let own = turn == messages.count - 1 ? content..<text.count : common(upTo: turn + 1, prompt: false, from: content)
     if let own {
-      if !messages[turn].extras.calls.isEmpty, let end = ordinaryEnd.flatMap({ firstToken([$0], in: own)?.upperBound }) {
+      if !messages[turn].extras.calls.isEmpty, let end = ordinaryEnd.flatMap({ firstToken([$0], in: own)?.upperBound })
+      {
         return end
       }
       if var token = firstToken(endTokens, in: own) {
@@ -149,6 +184,9 @@ private struct Turns {
       {
         return token.upperBound
       }
+      if !messages[turn].extras.calls.isEmpty {
+        return content + text[content..<own.upperBound].reversed().drop { Turns.space.contains($0) }.count
+      }
       return contents[turn] == nil ? own.upperBound : content
     }
     let limit = contents.values.map(\.lowerBound).filter { $0 >= content && $0 > 0 }.min() ?? text.count
@@ -160,13 +198,14 @@ private struct Turns {
   private func common(upTo count: Int, prompt: Bool, from content: Int) -> Range<Int>? {
     guard let part = rendered(upTo: count, addGenerationPrompt: prompt) else { return nil }
     let isBeginning = part.bytes.count >= content && text.starts(with: part.bytes.prefix(content))
-    guard let end = isBeginning ? content : part.end(of: count - 1) else { return nil }
+    guard let end = part.end(of: count - 1) ?? (isBeginning ? content : nil) else { return nil }
     return content..<content + zip(part.bytes[end...], text[content...]).prefix { $0 == $1 }.count
   }
 
   /// The rendering of the first messages, nil when the template refuses them.
   private func rendered(upTo count: Int, addGenerationPrompt: Bool) -> Beginning? {
-    guard let rendering = try? template.rendering(
+    guard
+      let rendering = try? template.rendering(
         messages[..<count], tools: tools, addGenerationPrompt: addGenerationPrompt)
     else { return nil }
     return Beginning(bytes: Array(rendering.text.utf8), marked: rendering.marked)

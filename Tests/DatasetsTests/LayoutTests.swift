@@ -53,7 +53,7 @@ final class LayoutTests: XCTestCase {
     }
     XCTAssertEqual(
       try what(#"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}"#),
-      "'tool_calls' of turn 1 is not supported")
+      "'tool_calls' of turn 1 names no function")
     XCTAssertEqual(
       try what(#"{"messages": [{"role": "user", "content": null}]}"#), "'content' of turn 1 is null, not a string")
   }

@@ -50,7 +50,8 @@ final class TemplateTests: XCTestCase {
       ("{{ a.splitlines()[0].lstrip() }}", ["1:Grüße, an alle "]),
       ("{{ b | e }}", ["2:&lt;b&gt;"]),
       ("{{ list | first }}{{ list[::-1] | join }}", ["3:x", "4:y", "3:x"]),
-      ("{{ list }}{{ a | tojson }}", []),
+      ("{{ list }}", []),
+      ("{{ a | tojson }}", ["1: Grüße, an alle \\n"]),
       ("{{ b if a == ' Grüße, an alle \n' }}", ["2:<b>"]),
     ]
     for (source, expected) in cases { XCTAssertEqual(try marks(source).pieces, expected, source) }

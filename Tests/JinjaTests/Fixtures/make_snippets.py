@@ -287,6 +287,17 @@ LONG = [
     "{ { a } } {a} %} }} #} {",
     "{{ '{{' }}{{ '%}' }}",
     "<|{{ name }}|>{% if yes %}<|im_end|>{% endif %}\n",
+    # What counts as HTML escapes what is added to it.
+    "{{ '<a>' | safe + '<b>' }} {{ '<b>' + '<a>' | safe }} {{ 'x' | safe + '\"' + \"'\" + '&' }}",
+    "{{ ('<a>' | safe) | e }} {{ ('<a>' | e) | e }} {{ '<a>' | forceescape | forceescape }} {{ ('<a>' | e | string) | e }}",
+    "{{ '<' | safe is escaped }} {{ '<' is escaped }} {{ 5 is escaped }} {{ '<' | e is escaped }}",
+    "{{ ('<a>' | safe) ~ '<b>' }} {{ ['<a>' | safe, '<b>'] | join('&') }} {{ ('<' | safe) * 2 + '>' }}",
+    "{{ ('<a>' | safe)[0] + '<' }} {{ (' <a> ' | safe) | trim + '<' }} {{ (' <a> ' | safe).strip() + '<' }}",
+    "{{ ('<%s>' | safe) % '<' }} {{ ('<%s %d>' | safe) % ('<', 3) }} {{ ('%(a)s' | safe) % {'a': '&'} }} {{ ('%s' | safe) | format('<') }}",
+    "{{ '<a>' | safe | tojson }} {{ ('<a>' | safe + 'b') | length }} {{ '<a>' | safe == '<a>' }} {{ ('<a>' | safe) in '<a>' }}",
+    "{{ ('<a>' | safe) | replace('a', '&') }} {% set x %}<{{ '<' | safe }}{% endset %}{{ x + '<' }}",
+    "{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m('<' | safe) + '&' }} {{ (m('a') | safe) + '&' }}",
+    "{{ 'x' | safe + 1 }}",
 ]
 
 

@@ -35,12 +35,11 @@ def say(*turns):
     return [{"role": roles[letter], "content": text} for letter, text in turns]
 
 
-def calls(*named, content=None, as_text=False, numbered=True):
+def calls(*named, content=None, numbered=True):
     """An assistant's message that calls functions by name and arguments."""
     listed = []
     for number, (name, arguments) in enumerate(named):
-        function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False) if as_text else arguments}
-        call = {"type": "function", "function": function}
+        call = {"type": "function", "function": {"name": name, "arguments": arguments}}
         listed.append({"id": f"call{number:05d}", **call} if numbered else call)
     return {"role": "assistant", "content": content, "tool_calls": listed}
 
@@ -115,13 +114,9 @@ PLAIN = {
 WITH_TOOLS = {
     "tools unused": (TOOLS, PLAIN["one turn"]),
     "tools, system": (TOOLS, PLAIN["system, many turns"]),
-    "no tools": ([], PLAIN["one turn"]),
     "one tool": (TOOLS[2:], PLAIN["question only"]),
     "call": (TOOLS, [*ASKED, calls(CALL), result("21.5"), *say(("a", "It is 21.5 °C."))]),
     "call, unnumbered": (TOOLS, [*ASKED, calls(CALL, numbered=False), *say(("t", "21.5"), ("a", "It is 21.5 °C."))]),
-    "call in text": (TOOLS, [*ASKED, calls(CALL, as_text=True), result("21.5"), *say(("a", "It is 21.5 °C."))]),
-    "call, empty content": (TOOLS, [*ASKED, calls(CALL, content=""), result("21.5"), *say(("a", "It is 21.5 °C."))]),
-    "call, empty, in text": (TOOLS, [*ASKED, calls(CALL, content="", as_text=True), result("21.5"), *say(("a", "Warm."))]),
     "call with words": (TOOLS, [*ASKED, calls(CALL, content="Let me see.\n"), result("21.5"), *say(("a", "Warm."))]),
     "two calls": (TOOLS, [*ASKED, calls(CALL, ("add", {"numbers": [1, 2.5], "exact": True, "options": {"digits": 3}})),
                           result('{"degrees": 21.5}'), result("3.5", "add", 1), *say(("a", "Done."), ("u", "Thanks"), ("a", "Yes."))]),
@@ -164,6 +159,30 @@ def in_form(messages, form):
         whole = form == "string" or not isinstance(text, str) or message["role"] == "tool"
         return text if whole or form == "mixed" and message["role"] == "system" else parts(text)
     return [{**m, "content": content(m)} if "content" in m else m for m in messages]
+
+
+FORMS = ["string", "parts", "mixed"]
+
+
+def ways(messages):
+    """The forms of a conversation by name; where tools are called, each with its calls as templates may want them."""
+    for form in FORMS:
+        shaped = in_form(messages, form)
+        yield form, shaped
+        if any("tool_calls" in m for m in messages):
+            for as_text, empty in [(False, True), (True, False), (True, True)]:
+                name = form + (" text" if as_text else "") + (" empty" if empty else "")
+                yield name, [with_calls(m, as_text, empty) if "tool_calls" in m else m for m in shaped]
+
+
+def with_calls(message, as_text, empty):
+    """A message with the arguments of its calls as text, or an empty content where it has none."""
+    message = copy.deepcopy(message)
+    if empty and message["content"] is None:
+        message["content"] = ""
+    for call in message["tool_calls"] if as_text else []:
+        call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+    return message
 
 
 def cases():
@@ -328,7 +347,7 @@ def supervised(text, run, messages, end_tokens):
 def forms(run):
     """The forms in which contents come out as themselves; where pictures show in lists alone, the forms with lists."""
     shown = {}
-    for form in ["string", "parts", "mixed"]:
+    for form in FORMS:
         for system in [say(("s", "{sys}")), []]:
             try:
                 text = run(in_form([*system, *say(("u", "<image>{usr}"), ("a", "{ast}"))], form), False)
@@ -350,7 +369,7 @@ def main():
     reference.datetime = Clock
     entries, counts = [], {"text": 0, "refused": 0, "failed": 0, "supervised": 0, "in doubt": 0}
     conversations = {
-        title: {"tools": tools, "options": options, "forms": {form: reference._alias_reasoning_fields(in_form(messages, form)) for form in ["string", "parts", "mixed"]}}
+        title: {"tools": tools, "options": options, "forms": {form: reference._alias_reasoning_fields(shaped) for form, shaped in ways(messages)}}
         for title, tools, messages, options in cases()
     }
     for name, source, special, variables in templates(arguments.folder):
@@ -365,7 +384,7 @@ def main():
         for title, conversation in conversations.items():
             tools, options = conversation["tools"], conversation["options"]
             for form, messages in conversation["forms"].items():
-                if form == "mixed" and not any(m["role"] == "system" for m in messages):
+                if form.startswith("mixed") and not any(m["role"] == "system" for m in messages):
                     continue
                 run = lambda messages, prompt: render(source, variables, messages, tools, prompt, options)[0]
                 plain = outcome(source, variables, messages, tools, False, options)
