@@ -83,6 +83,7 @@ extension ConversationEvaluation {
       }
       if let asked = asked?[number] {
         members["question"] = .string(asked.question)
+        if !asked.images.isEmpty { members["images"] = .array(asked.images.map(JSON.string)) }
         members["prediction"] = .string(asked.prediction)
         members["references"] = .array(asked.references.map(JSON.string))
         if !asked.isWhole { members["cut_off"] = true }
@@ -92,6 +93,24 @@ extension ConversationEvaluation {
       }
       return .object(members)
     }
+  }
+}
+
+extension ConversationEvaluation {
+  /// What fairness is about; nothing where no answers were asked for.
+  /// - Parameter positive: the answers to look at; empty: as ``Outcome/ofAnswers(predictions:references:positive:)`` says.
+  public func outcomes(positive: [String]) throws -> [Outcome] {
+    guard let asked else {
+      guard positive.isEmpty else {
+        throw Fault(
+          .usage, "without a metric of texts there are no answers", at: "--positive",
+          "add one, as in --metrics exact_match"
+        )
+      }
+      return []
+    }
+    return try Outcome.ofAnswers(
+      predictions: asked.map(\.prediction), references: asked.map(\.references), positive: positive)
   }
 }
 

@@ -508,7 +508,9 @@ def make_fairness():
         cases.append({
             "truth": truth.tolist(), "said": said.tolist(), "groups": group.tolist(),
             "demographic_parity_difference": float(fair.demographic_parity_difference(truth, said, sensitive_features=group)),
+            "demographic_parity_ratio": float(fair.demographic_parity_ratio(truth, said, sensitive_features=group)),
             "equalized_odds_difference": float(fair.equalized_odds_difference(truth, said, sensitive_features=group)),
+            "equal_opportunity_difference": float(fair.equal_opportunity_difference(truth, said, sensitive_features=group)),
             "selection_rate": by(fair.selection_rate), "true_positive_rate": by(fair.true_positive_rate), "false_positive_rate": by(fair.false_positive_rate),
         })
     write("fairness", {"reference": "fairlearn 0.15", "cases": cases})
