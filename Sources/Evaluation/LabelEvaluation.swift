@@ -23,6 +23,8 @@ public struct LabelEvaluation: Equatable, Sendable {
   /// In file order.
   public let samples: [SampleResult]
 
+  init(labels: LabelSet, samples: [SampleResult]) { (self.labels, self.samples) = (labels, samples) }
+
   /// Evaluates all records; every rank takes a run of them, and every rank gets the whole result.
   ///
   /// A record is computed alone, so its figures depend on nothing else.

@@ -22,6 +22,11 @@ struct AnswerOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Answers that are written together; the answers do not depend on it.", valueName: "N"))
   var together = 32
   @Option(help: ArgumentHelp("A JSON schema that every answer is held to.", valueName: "FILE")) var jsonSchema: String?
+  @Option(
+    help: ArgumentHelp(
+      "A JSON schema by which the metric json_schema judges answers that are free; default: that of --json-schema; a "
+        + "record's own \"json_schema\" comes first.", valueName: "FILE"))
+  var matchSchema: String?
 
   func validate() throws {
     guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
@@ -29,6 +34,9 @@ struct AnswerOptions: ParsableArguments {
       as Fault
     {
       throw ValidationError(fault.what)
+    }
+    guard matchSchema == nil || names.contains("json_schema") else {
+      throw ValidationError("--match-schema is of the metric json_schema: add it to --metrics")
     }
     guard together > 0 else { throw ValidationError("--together is \(together); give 1 or more") }
   }
@@ -38,7 +46,8 @@ struct AnswerOptions: ParsableArguments {
   }
 
   var settings: AnswerSettings {
-    AnswerSettings(metrics: names, maxNewTokens: maxNewTokens, together: together, jsonSchema: jsonSchema)
+    AnswerSettings(
+      metrics: names, maxNewTokens: maxNewTokens, together: together, jsonSchema: jsonSchema, matchSchema: matchSchema)
   }
 }
 
@@ -48,9 +57,16 @@ struct AnswerSettings {
   var maxNewTokens: Int
   var together = TextGenerator.Limits().texts
   var jsonSchema: String?
+  /// What `json_schema` judges by; nil: `jsonSchema`.
+  var matchSchema: String?
 
   /// What conversations are measured by.
-  func list() throws -> MetricList { try MetricList(metrics, at: "--metrics") }
+  func list() throws -> MetricList {
+    let schema =
+      metrics.contains("json_schema")
+      ? try (matchSchema ?? jsonSchema).map { try JSONSchema(JSON(contentsOf: $0), at: $0) } : nil
+    return try MetricList(metrics, at: "--metrics", schema: schema)
+  }
 
   func answering(
     _ adapted: AdaptedModel, _ inputs: ModelInputs, _ features: FeatureCache?, _ backend: any Backend

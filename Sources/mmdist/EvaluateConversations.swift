@@ -53,12 +53,13 @@ struct ConversationExam {
     }
     report["metrics"] = .object(figures)
     if found.asked != nil || !more.groupBy.isEmpty { report["intervals"] = intervals(found) }
-    for measurement in found.measurements where textMetrics[measurement.name] != nil {
+    for measurement in found.measurements where measurement.isOfTexts {
       for (name, value) in measurement.figures() { say(communicator, "\(name) \(fixed(value, 4))") }
     }
     let outcomes = more.groupBy.isEmpty ? [] : try found.outcomes(positive: more.positive)
     let split = groups.json(outcomes, communicator) { Groups($0, $1, found.measurements) }
     report.merge(split) { $1 }
+    if let table = try found.fieldTable() { report["json_fields"] = table }
     if more.imageUse { report["image_use"] = try imageUse(records, found, more) }
     if let other { report["ood"] = try comparison(found, evaluate(other)) }
     report["samples"] = .array(groups.adding(to: found.sampleJSON))
