@@ -548,4 +548,27 @@ You help.<|im_end|>
 {%- endfor -%}
 {%- if add_generation_prompt -%}[ASSISTANT]{%- endif -%}
 """, tokens=LLAMA, end=["</s>"]),
+    # Earlier turns end with a token, the last does not: what is not there is not trained.
+    "chatml, last turn open": style(r"""
+{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}«{{ message['content'] }}{% if not loop.last or add_generation_prompt %}{{ '<|im_end|>' }}{% endif %}»{% else %}{{ message['content'] }}{% if not loop.last or add_generation_prompt %}{{ '<|im_end|>' }}{% endif %}{% endif %}{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}{% if add_generation_prompt and messages and messages[-1]['role'] != 'assistant' %}{{ '<|im_start|>assistant\n' }}{% endif %}
+""", tokens=CHATML, end=["<|im_end|>", "<|im_start|>"]),
+    # Two tokens end an answer, one after the other, and the next turn begins with a token at once.
+    "response blocks": style(r"""
+{{- bos_token }}
+{%- for message in messages %}
+    {{- '<|START_OF_TURN_TOKEN|>' + {'user': '<|USER_TOKEN|>', 'assistant': '<|CHATBOT_TOKEN|>'}.get(message.role, '<|SYSTEM_TOKEN|>') }}
+    {%- if message.role == 'assistant' %}
+        {{- '<|START_RESPONSE|>' }}«{{- message.content + '<|END_RESPONSE|><|END_OF_TURN_TOKEN|>' }}»
+    {%- else %}
+        {{- message.content + '<|END_OF_TURN_TOKEN|>' }}
+    {%- endif %}
+{%- endfor %}
+{{- '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>' if add_generation_prompt }}
+""", tokens={"bos_token": "<BOS_TOKEN>"}, end=["<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "<|START_RESPONSE|>", "<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>"]),
+    # Lists of parts are printed as JSON, which is not what they say.
+    "json contents": style(r"""
+{%- macro said(content) -%}{{ content if content is string else content | tojson }}{%- endmacro -%}
+{%- for message in messages %}{{- '<|im_start|>' ~ message.role ~ '\n' }}«{{- said(message.content) ~ '<|im_end|>' }}»{{- '\n' }}{% endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{% endif %}
+""", tokens=CHATML, end=["<|im_end|>", "<|im_start|>"]),
 }
