@@ -59,7 +59,7 @@ extension ChatMessage.Extras {
   }
 
   /// The names under which a message's thoughts are written, that of transformers first.
-  static let reasoningNames = ["reasoning_content", "thinking", "reasoning"]
+  public static let reasoningNames = ["reasoning_content", "thinking", "reasoning"]
 
   /// What the assistant thought before it spoke.
   var reasoning: JSON? {
@@ -98,22 +98,34 @@ extension ChatTemplate {
 
   /// Finds out by looking how the template wants calls.
   func findCallForms() -> CallForms {
-    func shows(_ arguments: JSON, hasContent: Bool) -> Bool {
-      let question = ChatMessage(role: "user", text: "before")
+    let question = ChatMessage(role: "user", text: "before")
+    let result = ChatMessage(role: "tool", content: [.text("after")], extras: .probeResult)
+    func rendered(_ arguments: JSON, hasContent: Bool, _ rest: [ChatMessage]) -> String? {
       let call = ChatMessage(role: "assistant", content: [], extras: .calling(arguments, hasContent: hasContent))
-      guard let rendering = try? rendering([question, call], tools: [], addGenerationPrompt: false) else {
-        return false
+      guard let rendering = try? rendering([question, call] + rest, tools: [], addGenerationPrompt: false) else {
+        return nil
       }
       // Of an object printed by Python, and of a text quoted again, no such thing is left.
       let isMangled = ["{'probe'", "\\\"probe\\\""].contains(where: rendering.text.contains)
       return !isMangled && rendering.calls.contains(ContentMark(message: 1, part: .call(0)).number)
+        ? rendering.text : nil
     }
-    let (object, text): (JSON, JSON) = (["probe": "value"], "{\"probe\": \"value\"}")
-    let seen = [(object, false), (object, true), (text, false), (text, true)].map { shows($0.0, hasContent: $0.1) }
-    if !seen.contains(true) { return CallForms() }
-    return CallForms(
-      takesObjects: seen[0] || seen[1], takesTexts: seen[2] || seen[3],
-      takesNoContent: seen[0] || seen[2], takesEmptyContent: seen[1] || seen[3])
+    let ways: [JSON] = [["probe": "value"], "{\"probe\": \"value\"}"]
+    // What works where the conversation goes on matters; where no result is taken, the call alone.
+    for rest in [[result], []] {
+      let empty = ways.map { rendered($0, hasContent: true, rest) }
+      let silent = zip(ways, empty).map { way, empty -> String? in
+        guard let text = rendered(way, hasContent: false, rest) else { return nil }
+        // A content that is not there must not be printed as Python's None.
+        return empty.map { text.countOf("None") > $0.countOf("None") } == true ? nil : text
+      }
+      if (empty + silent).allSatisfy({ $0 == nil }) { continue }
+      return CallForms(
+        takesObjects: empty[0] != nil || silent[0] != nil, takesTexts: empty[1] != nil || silent[1] != nil,
+        takesNoContent: silent.contains { $0 != nil }, takesEmptyContent: empty.contains { $0 != nil })
+    }
+    // It shows no calls, which is told where there are some; until then an empty content does less harm than none.
+    return CallForms(takesNoContent: false)
   }
 
   /// What is there of tools must come out: a template that knows nothing of them leaves them out without a word.
@@ -168,6 +180,7 @@ extension ChatMessage {
 
 extension String {
   fileprivate var isBlank: Bool { allSatisfy(\.isWhitespace) }
+  fileprivate func countOf(_ word: String) -> Int { split(separator: word, omittingEmptySubsequences: false).count - 1 }
 }
 
 extension Rendering {

@@ -77,10 +77,19 @@ private struct Turns {
     self.tools = tools
     self.endTokens = endTokens
     text = Array(whole.text.utf8)
+    var pieces: [Int: [Range<Int>]] = [:]
     for piece in whole.marked {
-      guard let message = ContentMark(piece.mark).owner else { continue }
-      let start = contents[message]?.lowerBound ?? piece.range.lowerBound
-      contents[message] = start..<piece.range.upperBound
+      if let message = ContentMark(piece.mark).owner { pieces[message, default: []].append(piece.range) }
+    }
+    for (message, own) in pieces {
+      var own = own[...]
+      // The name of a function is said again with its result, which is not part of the call.
+      if !messages[message].extras.calls.isEmpty, message < messages.count - 1,
+        let part = rendered(upTo: message + 1, addGenerationPrompt: false)
+      {
+        own = own.prefix(max(part.pieces(of: message), 1))
+      }
+      if let first = own.first, let last = own.last { contents[message] = first.lowerBound..<last.upperBound }
     }
   }
 
@@ -172,15 +181,11 @@ private struct Turns {
         return end
       }
       if var token = firstToken(endTokens, in: own) {
-        while let next = firstToken(endTokens, in: token.upperBound..<own.upperBound),
-          next.lowerBound == token.upperBound
-        {
-          token = next
-        }
+        while let next = longest(of: endTokens, in: token.upperBound..<own.upperBound), !opens(next) { token = next }
         return token.upperBound
       }
       if turn < messages.count - 1, let shared = common(upTo: turn + 1, prompt: true, from: content),
-        let token = firstToken(endTokens, in: shared)
+        let token = firstToken(endTokens, in: shared), !opens(token)
       {
         return token.upperBound
       }
@@ -191,6 +196,16 @@ private struct Turns {
     }
     let limit = contents.values.map(\.lowerBound).filter { $0 >= content && $0 > 0 }.min() ?? text.count
     return firstToken(endTokens, in: content..<max(limit, content))?.upperBound ?? content
+  }
+
+  /// Whether a token is one of those with which the conversation begins: it begins a turn, and ends none.
+  private func opens(_ token: Range<Int>) -> Bool {
+    var at = text.prefix { Turns.space.contains($0) }.count
+    while let first = longest(of: endTokens, in: at..<text.count) {
+      if text[first] == text[token] { return true }
+      at = first.upperBound
+    }
+    return false
   }
 
   /// What the whole text, from the end of a turn's content on, has in common with the rendering of the messages through
@@ -216,6 +231,9 @@ private struct Turns {
     let bytes: [UInt8]
     let marked: [Rendering.Marked]
 
+    /// In how many pieces a message came out.
+    func pieces(of turn: Int) -> Int { marked.count { ContentMark($0.mark).owner == turn } }
+
     /// The end of the content of a message.
     func end(of turn: Int) -> Int? { marked.last { ContentMark($0.mark).owner == turn }?.range.upperBound }
   }
@@ -231,10 +249,12 @@ private struct Turns {
 
   /// The token that begins first in `window`; the longest one that begins there.
   private func firstToken(_ tokens: [[UInt8]], in window: Range<Int>) -> Range<Int>? {
-    for start in window {
-      let rest = text[start..<window.upperBound]
-      if let length = tokens.filter({ rest.starts(with: $0) }).map(\.count).max() { return start..<start + length }
-    }
-    return nil
+    window.lazy.compactMap { longest(of: tokens, in: $0..<window.upperBound) }.first
+  }
+
+  /// The longest token with which `window` begins.
+  private func longest(of tokens: [[UInt8]], in window: Range<Int>) -> Range<Int>? {
+    let length = tokens.filter { text[window].starts(with: $0) }.map(\.count).max()
+    return length.map { window.lowerBound..<window.lowerBound + $0 }
   }
 }

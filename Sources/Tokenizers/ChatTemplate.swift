@@ -74,6 +74,7 @@ public struct ChatTemplate: Sendable {
     self.variables = variables
     self.specialTokens = specialTokens
     forms = findForms()
+    forms["tool"] = .string
     callForms = findCallForms()
     forms["tool"] = findResultForm()
   }
@@ -113,6 +114,7 @@ public struct ChatTemplate: Sendable {
     let content: Value
     switch form {
     case _ where !message.extras.hasContent: content = .none
+    case _ where message.content.isEmpty && !message.extras.calls.isEmpty: content = .string(Text(""))
     case .string: content = try .marked(message.content.map { $0.marked(mark) })
     case .parts:
       content = try Value(

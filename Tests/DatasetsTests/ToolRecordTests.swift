@@ -58,12 +58,14 @@ final class ToolRecordTests: XCTestCase {
       of: "observation", with: "result")
     let named = try record(
       #"{"turns": [\#(own)], "functions": \#(tools)}"#,
-      info: #"{"a": {"file_name": "a.jsonl", "formatting": "sharegpt", "columns": {"messages": "turns", "tools": "functions"}, "#
+      info: #"{"a": {"file_name": "a.jsonl", "formatting": "sharegpt", "#
+        + #""columns": {"messages": "turns", "tools": "functions"}, "#
         + #""tags": {"function_tag": "call", "observation_tag": "result"}}}"#)
     XCTAssertEqual(named.turns, plain.turns)
     // Several calls at once, behind thoughts.
+    let calls = "<think>hm</think>[\(said), \(said)]"
     let thought = try record(
-      #"{"conversations": [{"from": "human", "value": "?"}, {"from": "function_call", "value": "<think>hm</think>[\#(said), \#(said)]"}]}"#
+      #"{"conversations": [{"from": "human", "value": "?"}, {"from": "function_call", "value": "\#(calls)"}]}"#
     ).turns[1]
     XCTAssertEqual(thought.text, "<think>hm</think>")
     XCTAssertEqual(thought.extras.calls, [ToolRecordTests.call, ToolRecordTests.call])
@@ -91,13 +93,19 @@ final class ToolRecordTests: XCTestCase {
       (turn(#""tool_calls": [{}]"#), "'tool_calls' of turn 1 names no function"),
       (turn(#""tool_calls": 5"#), "'tool_calls' of turn 1 is a number, not a list of calls"),
       (turn(#""tool_calls": "[{]""#), "'tool_calls' of turn 1 is no JSON"),
-      (turn(#""tool_calls": [{"name": "f", "arguments": 5}]"#), "the arguments of 'f', 'tool_calls' of turn 1, are a number"),
+      (
+        turn(#""tool_calls": [{"name": "f", "arguments": 5}]"#),
+        "the arguments of 'f', 'tool_calls' of turn 1, are a number"
+      ),
       (turn(#""tool_calls": [{"name": "f"}]"#, "user"), "turn 1 is the user's and calls tools"),
       (#"{"conversations": [{"from": "function_call", "value": "weather()"}]}"#, "the call in turn 1 is no JSON"),
       (#"{"conversations": [{"from": "function_call", "value": "[]"}]}"#, "the call in turn 1 is empty"),
       (#"{"conversations": [{"from": "function_call", "value": "{}"}]}"#, "the call in turn 1 names no function"),
       (#"{"tools": "[{", "messages": [{"role": "user", "content": "a"}]}"#, "'tools' is no JSON"),
-      (#"{"tools": [{"type": "function"}], "messages": [{"role": "user", "content": "a"}]}"#, "tool 1 of 'tools' has no name"),
+      (
+        #"{"tools": [{"type": "function"}], "messages": [{"role": "user", "content": "a"}]}"#,
+        "tool 1 of 'tools' has no name"
+      ),
     ] {
       XCTAssert(try what(line).hasPrefix(says), "\(try what(line)) must be \(says)")
     }
