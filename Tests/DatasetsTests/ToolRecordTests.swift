@@ -107,7 +107,8 @@ final class ToolRecordTests: XCTestCase {
         "tool 1 of 'tools' has no name"
       ),
     ] {
-      XCTAssert(try what(line).hasPrefix(says), "\(try what(line)) must be \(says)")
+      let fault = try what(line)
+      XCTAssert(fault.hasPrefix(says), "\(fault) must be \(says)")
     }
   }
 

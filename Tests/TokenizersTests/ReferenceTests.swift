@@ -1,3 +1,4 @@
+import Foundation
 import Ground
 import XCTest
 
@@ -31,20 +32,34 @@ final class ReferenceTests: XCTestCase {
 
   func testEveryCaseOfEveryStyle() throws {
     for name in Fixture.names {
-      let tokenizer = try Fixture.tokenizer(name)
-      let cases = try XCTUnwrap(JSON(contentsOf: Fixture.path("\(name).cases.json")).array).map(Case.init)
-      XCTAssertGreaterThan(cases.count, 150)
-      for (index, expected) in cases.enumerated() {
-        let label = "\(name) \(index) \(expected.text.debugDescription.prefix(80))"
-        let encoding = try tokenizer.encode(expected.text)
-        XCTAssertEqual(encoding.ids, expected.ids, label)
-        XCTAssertEqual(encoding.offsets, expected.offsets, label)
-        XCTAssertEqual(try tokenizer.encode(expected.text, addSpecialTokens: false).ids, expected.plain, label)
-        expectSameBytes(tokenizer.decode(expected.ids), expected.decoded, label)
-        expectSameBytes(tokenizer.decode(expected.ids, skipSpecialTokens: true), expected.skipped, label)
-        if let random = expected.random, let decoded = expected.randomDecoded {
-          expectSameBytes(tokenizer.decode(random), decoded, label)
-        }
+      try compare(name, try Fixture.tokenizer(name), Fixture.path("\(name).cases.json"))
+    }
+  }
+
+  /// The tokenizers of a folder, for which `make_tokenizers.py try` wrote cases; skipped without `MMDIST_TOKENIZERS`.
+  func testTokenizersOfAFolder() throws {
+    guard let folder = ProcessInfo.processInfo.environment["MMDIST_TOKENIZERS"] else {
+      throw XCTSkip("MMDIST_TOKENIZERS names no folder")
+    }
+    for file in try FileManager.default.contentsOfDirectory(atPath: folder) where file.hasSuffix(".cases.json") {
+      let name = file.dropLast(".cases.json".count)
+      try compare("\(name)", try Tokenizer(contentsOf: "\(folder)/\(name).json"), "\(folder)/\(file)")
+    }
+  }
+
+  private func compare(_ name: String, _ tokenizer: Tokenizer, _ path: String) throws {
+    let cases = try XCTUnwrap(JSON(contentsOf: path).array).map(Case.init)
+    XCTAssertGreaterThan(cases.count, 150)
+    for (index, expected) in cases.enumerated() {
+      let label = "\(name) \(index) \(expected.text.debugDescription.prefix(80))"
+      let encoding = try tokenizer.encode(expected.text)
+      XCTAssertEqual(encoding.ids, expected.ids, label)
+      XCTAssertEqual(encoding.offsets, expected.offsets, label)
+      XCTAssertEqual(try tokenizer.encode(expected.text, addSpecialTokens: false).ids, expected.plain, label)
+      expectSameBytes(tokenizer.decode(expected.ids), expected.decoded, label)
+      expectSameBytes(tokenizer.decode(expected.ids, skipSpecialTokens: true), expected.skipped, label)
+      if let random = expected.random, let decoded = expected.randomDecoded {
+        expectSameBytes(tokenizer.decode(random), decoded, label)
       }
     }
   }

@@ -2,6 +2,8 @@
 
     python make_tokenizers.py [NAME …]             writes <name>.tokenizer.json and <name>.cases.json beside this file
     python make_tokenizers.py fuzz SEED COUNT DIR  writes <name>.json with COUNT random texts for each tokenizer to DIR
+    python make_tokenizers.py try DIR              writes <name>.cases.json beside every tokenizer <name>.json of DIR, for
+                                                   MMDIST_TOKENIZERS=DIR swift test --filter testTokenizersOfAFolder
 
 Offsets are converted from characters to bytes of UTF-8. A case is
 {"text", "ids", "offsets": [start, end, start, end, …], "plain": ids without special tokens, "decoded", "skipped"}.
@@ -331,7 +333,21 @@ def random_text(rng):
     return "".join(parts)
 
 
+def try_folder(folder):
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".json") or name.endswith(".cases.json"): continue
+        tokenizer = Tokenizer.from_file(os.path.join(folder, name))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        rng = random.Random(1)
+        cases = [case(tokenizer, text) for text in TEXTS]
+        cases += [case(tokenizer, random_text(rng)) | random_decoding(tokenizer, rng) for _ in range(1000)]
+        with open(os.path.join(folder, name[:-len("json")] + "cases.json"), "w") as file:
+            json.dump(cases, file, ensure_ascii=True, separators=(",", ":"))
+
+
 def main():
+    if sys.argv[1:2] == ["try"]: return try_folder(sys.argv[2])
     fuzz = len(sys.argv) > 1 and sys.argv[1] == "fuzz"
     chosen = {} if fuzz else set(sys.argv[1:])
     for name, make in TOKENIZERS.items():
