@@ -116,7 +116,7 @@ private struct InspectedData {
         InspectedSet(
           name: stage.name, content, trainingFiles: stage.data.train.count, maxLength: longest,
           settings:
-            "\(settings) \(longest) \(stage.data.boxes) \(String(describing: stage.data.augment)) \(inputs?.processor.vision.map { "\($0.tokensPerImage) \($0.token)" } ?? "")"
+            "\(settings) \(longest) \(stage.data.boxes) \(stage.data.trainOn) \(String(describing: stage.data.augment)) \(inputs?.processor.vision.map { "\($0.tokensPerImage) \($0.token)" } ?? "")"
         ))
     }
     all = sets
