@@ -43,6 +43,16 @@ struct MessageKeys: Equatable, Sendable {
     guard let roleName = name.string else {
       throw Fault(.badData, "'\(role)' of turn \(number) is \(name.kindName), not a string", "make it a string")
     }
+    var list = try words(of: value, roleName, number: number)
+    let members = try TurnMembers(value, number: number)
+    for index in list.turns.indices {
+      (list.turns[index].isTrained, list.turns[index].weight) = (members.isTrained, members.weight)
+    }
+    return list
+  }
+
+  /// What is said in a turn, and what it has of tools.
+  private func words(of value: JSON, _ roleName: String, number: Int) throws -> TurnList {
     if roleName == callRole { return try TurnList(calls: value[content] ?? .null, number: number) }
     guard let known = roles[roleName] else {
       throw Fault(

@@ -55,16 +55,24 @@ public struct Turn: Equatable, Sendable {
   public var extras = ChatMessage.Extras()
   /// The functions that the assistant may call from here on, as JSON schemas.
   public var tools: [JSON] = []
+  /// Whether the turn is trained, where the record says so; nil leaves it to ``TrainedTurns``.
+  public var isTrained: Bool?
+  /// How much each of its tokens counts in losses where it is trained.
+  public var weight: Float
 
-  public init(_ role: Role, _ text: String, mentions: [RegionMention] = []) {
+  public init(
+    _ role: Role, _ text: String, mentions: [RegionMention] = [], isTrained: Bool? = nil, weight: Float = 1
+  ) {
     self.role = role
     self.text = text
     self.mentions = mentions
+    self.isTrained = isTrained
+    self.weight = weight
   }
 
   /// The same turn in other words.
   public func saying(_ text: String, mentions: [RegionMention] = []) -> Turn {
-    var turn = Turn(role, text, mentions: mentions)
+    var turn = Turn(role, text, mentions: mentions, isTrained: isTrained, weight: weight)
     (turn.extras, turn.tools) = (extras, tools)
     return turn
   }
