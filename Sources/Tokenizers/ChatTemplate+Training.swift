@@ -170,15 +170,16 @@ private struct Turns {
   /// Where a turn ends whose content ends at `content`.
   ///
   /// What belongs to it stands behind the content in the rendering up to this turn, too. There the first end token ends
-  /// it, with those that follow at once; a turn that calls tools goes on to the token that ends ordinary ones, or takes
-  /// all that is its own. Some templates leave the end out of the last turn alone: then it is what the whole has in
-  /// common with the rendering up to this turn and the beginning of the next.
+  /// it, with those that follow at once; a turn that calls tools goes on to the token that ends ordinary ones, else to
+  /// its last token, or takes all that is its own. Some templates leave the end out of the last turn alone: then it is
+  /// what the whole has in common with the rendering up to this turn and the beginning of the next.
   private func end(of turn: Int, from content: Int) -> Int {
     let own = turn == messages.count - 1 ? content..<text.count : common(upTo: turn + 1, prompt: false, from: content)
     if let own {
-      if !messages[turn].extras.calls.isEmpty, let end = ordinaryEnd.flatMap({ firstToken([$0], in: own)?.upperBound })
+      if !messages[turn].extras.calls.isEmpty,
+        let end = ordinaryEnd.flatMap({ firstToken([$0], in: own) }) ?? lastToken(in: own)
       {
-        return end
+        return end.upperBound
       }
       if var token = firstToken(endTokens, in: own) {
         while let next = longest(of: endTokens, in: token.upperBound..<own.upperBound), !opens(next) { token = next }
@@ -250,6 +251,17 @@ private struct Turns {
   /// The token that begins first in `window`; the longest one that begins there.
   private func firstToken(_ tokens: [[UInt8]], in window: Range<Int>) -> Range<Int>? {
     window.lazy.compactMap { longest(of: tokens, in: $0..<window.upperBound) }.first
+  }
+
+  /// The last token in `window` that opens nothing.
+  private func lastToken(in window: Range<Int>) -> Range<Int>? {
+    var last: Range<Int>?
+    var start = window.lowerBound
+    while let token = firstToken(endTokens, in: start..<window.upperBound) {
+      if !opens(token) { last = token }
+      start = token.upperBound
+    }
+    return last
   }
 
   /// The longest token with which `window` begins.

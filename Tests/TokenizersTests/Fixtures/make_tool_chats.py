@@ -57,7 +57,9 @@ def expected(style, tools, messages):
     if tools and tools[0]["function"]["name"] not in text.replace("'", ""):
         return {"hidden": "tools"}
     for index, message in enumerate(messages):
-        if any(call["function"]["name"] not in text for call in message.get("tool_calls", [])):
+        said = [w for c in message.get("tool_calls", []) for w in c["function"]["arguments"].values() if isinstance(w, str)]
+        # The tools themselves tell of a "celsius", and of a town in "e.g. Zürich".
+        if any(word.isalpha() and word not in text.replace("e.g. Zürich", "").replace('"celsius", "fahrenheit"', "") for word in said):
             return {"hidden": f"the call of a tool in turn {index + 1}"}
     if messages[-1].get("reasoning_content", "").strip() not in text:
         return {"hidden": f"the reasoning of turn {len(messages)}"}

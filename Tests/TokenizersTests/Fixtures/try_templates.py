@@ -298,20 +298,33 @@ def seen(text, run, messages, index, mark):
     return None
 
 
-def end_of_tokens(text, tokens, many):
-    """The end of the first token in a text, or of it and all that follow it at once; None without any."""
+def end_of_tokens(text, tokens, openers, many):
+    """The end of the first token in a text, or of it and all that follow it at once and open nothing; None without any."""
     found = [(text.index(t), -len(t)) for t in tokens if t in text]
-    if not found:
+    if not found or not many and text[min(found)[0]:min(found)[0] - min(found)[1]] in openers:
         return None
     end = min(found)[0] - min(found)[1]
-    while many and any(text.startswith(t, end) for t in tokens):
-        end += max(len(t) for t in tokens if text.startswith(t, end))
+    while many:
+        following = max((t for t in tokens if text.startswith(t, end)), key=len, default=None)
+        if following is None or following in openers:
+            break
+        end += len(following)
     return end
+
+
+def tokens_in_front(text, tokens):
+    """The tokens with which a text begins, one after the other: they open turns."""
+    text, found = text.lstrip(" \t\r\n"), set()
+    while any(text.startswith(t) for t in tokens):
+        first = max((t for t in tokens if text.startswith(t)), key=len)
+        found.add(first)
+        text = text[len(first):]
+    return found
 
 
 def supervised(text, run, messages, end_tokens):
     """The spans of the rule; raises Doubt where it does not say for certain what they are."""
-    spans = []
+    spans, openers = [], tokens_in_front(text, end_tokens)
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
@@ -328,13 +341,13 @@ def supervised(text, run, messages, end_tokens):
         upto = text if is_last else run(messages[: index + 1], False)
         if not text.startswith(upto):
             raise Doubt("the turn changes as the conversation goes on")
-        end = end_of_tokens(text[content_end:len(upto)], end_tokens, many=True)
+        end = end_of_tokens(text[content_end:len(upto)], end_tokens, openers, many=True)
         if end is None and not is_last:
             onward = run(messages[: index + 1], True)
             shared = 0
             while onward.startswith(text[:content_end]) and text[: content_end + shared + 1] == onward[: content_end + shared + 1]:
                 shared += 1
-            end = end_of_tokens(text[content_end:content_end + shared], end_tokens, many=False)
+            end = end_of_tokens(text[content_end:content_end + shared], end_tokens, openers, many=False)
         end = content_end + (end or 0)
         if start < end:
             spans.append((start, end))
