@@ -185,7 +185,8 @@ private struct Turns {
         while let next = longest(of: endTokens, in: token.upperBound..<own.upperBound), !opens(next) { token = next }
         return token.upperBound
       }
-      if turn < messages.count - 1, let shared = common(upTo: turn + 1, prompt: true, from: content),
+      if turn < messages.count - 1, messages[turn + 1].role != "assistant",
+        let shared = common(upTo: turn + 1, prompt: true, from: content),
         let token = firstToken(endTokens, in: shared), !opens(token)
       {
         return token.upperBound

@@ -342,7 +342,7 @@ def supervised(text, run, messages, end_tokens):
         if not text.startswith(upto):
             raise Doubt("the turn changes as the conversation goes on")
         end = end_of_tokens(text[content_end:len(upto)], end_tokens, openers, many=True)
-        if end is None and not is_last:
+        if end is None and not is_last and messages[index + 1]["role"] != "assistant":
             onward = run(messages[: index + 1], True)
             shared = 0
             while onward.startswith(text[:content_end]) and text[: content_end + shared + 1] == onward[: content_end + shared + 1]:
