@@ -64,6 +64,9 @@ extension Page {
     svg .series { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
     .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .84rem; } .legend i { display: inline-block;
       width: .8rem; height: .8rem; border-radius: .15rem; margin-right: .35rem; vertical-align: -.08rem; }
+    @media (max-width: 45rem) { body { padding: 1.2rem 1rem 3rem; } .plot svg text { font-size: 19px; }
+      figure.rows { overflow-x: auto; } .rows svg { min-width: 33rem; } .rows figcaption { position: sticky; left: 0; }
+      .figures div { min-width: 0; } .transcript { grid-template-columns: 1fr; } .transcript dt { margin-top: .3rem; } }
     @media print { body { max-width: none; padding: 0; font-size: 11px; } nav { display: none; } a { color: inherit; }
       section { break-inside: auto; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
 

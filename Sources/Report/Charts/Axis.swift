@@ -84,7 +84,7 @@ struct Field {
   let across: Axis
   let up: Axis
 
-  init(across: Axis, up: Axis, height: Double = 230, left: Double = 76, right: Double = 12, bottom: Double = 40) {
+  init(across: Axis, up: Axis, height: Double = 230, left: Double = 76, right: Double = 28, bottom: Double = 40) {
     (self.across, self.up, self.height) = (across, up, height)
     (self.left, self.right, self.bottom) = (left, right, bottom)
   }
@@ -116,13 +116,23 @@ struct Field {
   }
 }
 
+/// What a chart is made of: it decides how the chart stays readable on narrow screens.
+enum ChartKind: String {
+  /// Curves and columns in a field: their words grow.
+  case plot
+  /// Named rows: they keep their size, and the reader moves them sideways.
+  case rows
+}
+
 /// A chart under its caption.
-func figure(_ caption: String, height: Double, _ drawing: HTML, legend: [String] = []) -> HTML {
+func figure(
+  _ caption: String, height: Double, _ drawing: HTML, legend: [String] = [], _ kind: ChartKind = .plot
+) -> HTML {
   let entries = legend.enumerated().map { number, name -> HTML in
     "<span><i style=\"background:\(Page.colour(number))\"></i>\(name)</span>"
   }
   return """
-    <figure><figcaption>\(caption)</figcaption>
+    <figure class="\(kind.rawValue)"><figcaption>\(caption)</figcaption>
     \(legend.isEmpty ? "" : "<div class=\"legend\">\(entries)</div>\n" as HTML)\
     <svg viewBox="0 0 \(Field.width) \(height)" role="img" aria-label="\(caption)">
     \(drawing)</svg></figure>

@@ -38,7 +38,7 @@ public struct BarChart: Element {
 
         """
     }
-    return figure(caption, height: Double(bars.count) * row + 8, drawing)
+    return figure(caption, height: Double(bars.count) * row + 8, drawing, .rows)
   }
 }
 

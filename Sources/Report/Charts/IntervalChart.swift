@@ -68,6 +68,6 @@ public struct IntervalChart: Element {
 
         """
     }
-    return figure(caption, height: height, drawing)
+    return figure(caption, height: height, drawing, .rows)
   }
 }
