@@ -11,10 +11,10 @@ struct ReportPage: ParsableCommand {
     commandName: "report",
     abstract: "Writes one page about a training run, an evaluation, drift or a sequence of tasks.",
     discussion: """
-      Of a run's output folder: curves of loss, rates, gradient norms, speed and memory, and what was measured on held-out
-      records. Of the report.json of mmdist eval: figures with intervals, groups, fairness, the use of pictures, and records,
-      worst first. Of the reports of mmdist drift and mmdist matrix: what they found, with words to it. The page is one file
-      without scripts.
+      Of a run's output folder: curves of loss, rates, gradient norms, speed and memory, and what was measured on held-out \
+      records. Of the report.json of mmdist eval: figures with intervals, groups, fairness, the use of pictures, and \
+      records, worst first. Of the reports of mmdist drift and mmdist matrix: what they found, with words to it. The page \
+      is one file without scripts.
       """)
 
   @Argument(help: "A run's output folder, or the report of eval, drift or matrix.") var source: String

@@ -109,7 +109,7 @@ struct Field {
     result += """
       <line class="axis" x1="\(left)" x2="\(Field.width - right)" y1="\(base)" y2="\(base)"/>
       <text x="\((left + Field.width - right) / 2)" y="\(height - 6)" text-anchor="middle">\(name)</text>
-      <text x="12" y="\(base / 2 + 4)" text-anchor="middle" transform="rotate(-90 12 \(base / 2))">\(upName)</text>
+      <text class="up" x="12" y="\(base / 2 + 4)" text-anchor="middle" transform="rotate(-90 12 \(base / 2))">\(upName)</text>
 
       """
     return result
@@ -125,14 +125,16 @@ enum ChartKind: String {
 }
 
 /// A chart under its caption.
+/// - Parameter unit: the name of the axis upwards, which stands behind the caption where the screen is narrow.
 func figure(
-  _ caption: String, height: Double, _ drawing: HTML, legend: [String] = [], _ kind: ChartKind = .plot
+  _ caption: String, height: Double, _ drawing: HTML, legend: [String] = [], unit: String = "",
+  _ kind: ChartKind = .plot
 ) -> HTML {
   let entries = legend.enumerated().map { number, name -> HTML in
     "<span><i style=\"background:\(Page.colour(number))\"></i>\(name)</span>"
   }
   return """
-    <figure class="\(kind.rawValue)"><figcaption>\(caption)</figcaption>
+    <figure class="\(kind.rawValue)"><figcaption>\(caption)\(unit.isEmpty ? "" : " <span>\(unit)</span>" as HTML)</figcaption>
     \(legend.isEmpty ? "" : "<div class=\"legend\">\(entries)</div>\n" as HTML)\
     <svg viewBox="0 0 \(Field.width) \(height)" role="img" aria-label="\(caption)">
     \(drawing)</svg></figure>

@@ -26,23 +26,26 @@ extension EvaluationPage {
     + "highest and the lowest group: it is never negative, and above 0 by chance alone where groups are small."
 
   func fairness(_ column: JSON) -> [any Element] {
-    let outcomes = (column["outcomes"]?.object ?? [:]).elements
-    let elements = outcomes.flatMap { name, outcome -> [any Element] in
-      let incomplete = (outcome["incomplete_groups"]?.array ?? []).compactMap(\.string)
-      let warning: [any Element] =
-        incomplete.isEmpty
-        ? []
-        : [
-          Paragraph(
-            "'\(name)' holds of none or of all records of \(incomplete.joined(separator: ", ")): a rate that is not known "
-              + "there counts as 0.")
-        ]
-      return [Columns([rates(of: name, outcome), differences(of: name, outcome)])] + warning
-    }
-    guard elements.count > 6 else { return elements }
-    // Of many outcomes only the first are open.
-    return Array(elements.prefix(4)) + [
-      Folded("\(grouped(outcomes.count - 2)) more outcomes", Array(elements.dropFirst(4)))
+    func difference(_ outcome: JSON) -> Double { outcome["demographic_parity_difference"]?["value"]?.double ?? 0 }
+    let outcomes = (column["outcomes"]?.object ?? [:]).elements.enumerated().sorted { a, b in
+      let (left, right) = (difference(a.element.value), difference(b.element.value))
+      return left != right ? left > right : a.offset < b.offset
+    }.map(\.element)
+    let shown = 3
+    let rest = outcomes.dropFirst(shown).flatMap { outcome($0, $1) }
+    return outcomes.prefix(shown).flatMap { outcome($0, $1) }
+      + (rest.isEmpty ? [] : [Folded("\(grouped(outcomes.count - shown)) more, with smaller differences", rest)])
+  }
+
+  private func outcome(_ name: String, _ outcome: JSON) -> [any Element] {
+    let charts = Columns([rates(of: name, outcome), differences(of: name, outcome)])
+    let incomplete = (outcome["incomplete_groups"]?.array ?? []).compactMap(\.string)
+    guard !incomplete.isEmpty else { return [charts] }
+    return [
+      charts,
+      Paragraph(
+        "'\(name)' holds of none or of all records of \(incomplete.joined(separator: ", ")): a rate that is not known "
+          + "there counts as 0."),
     ]
   }
 

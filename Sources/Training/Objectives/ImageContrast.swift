@@ -3,8 +3,8 @@ import Models
 import RunFile
 import Tensors
 
-/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each record, log p the mean over its tokens:
-/// the answer has to come from the picture.
+/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each record, log p the mean over its tokens
+/// by their weights: the answer has to come from the picture.
 ///
 /// The wrong picture is that of the next record of the micro-batch that has one, or a blank one.
 public struct ImageContrast: LocalObjective {
@@ -28,7 +28,7 @@ public struct ImageContrast: LocalObjective {
     let groups = batch.recordPairs.map {
       Int(batch.targetOffsets[$0.sequence])..<Int(batch.targetOffsets[$0.sequence + 1])
     }
-    return context.preference(better: right, worse: wrong, groups: groups)
+    return context.preference(better: right, worse: wrong, groups: groups, weights: batch.targetWeights)
   }
 
   /// Rows of other pictures for every picture of the batch.

@@ -47,7 +47,7 @@ extension TokenObjective {
 
 /// What the sum of an objective is divided by.
 public enum Counted: Hashable, Sendable {
-  /// Tokens that are trained, or texts with labels.
+  /// Tokens that are trained, each as its weight says, or texts with labels.
   case tokens
   /// Records with pictures and trained tokens.
   case pairs
@@ -56,14 +56,14 @@ public enum Counted: Hashable, Sendable {
   /// Records with pictures beside which the micro-batch has another such record.
   case comparisons
 
-  func count(in batch: Batch) -> Int {
+  func count(in batch: Batch) -> Double {
     switch self {
-    case .tokens: return batch.supervised
-    case .pairs: return batch.recordPairs.count
-    case .regions: return batch.regions.reduce(0) { $0 + $1.count { !$0.rows.isEmpty && !$0.tokens.isEmpty } }
+    case .tokens: return batch.weight
+    case .pairs: return Double(batch.recordPairs.count)
+    case .regions: return Double(batch.regions.reduce(0) { $0 + $1.count { !$0.rows.isEmpty && !$0.tokens.isEmpty } })
     case .comparisons:
       let pairs = batch.recordPairs.count
-      return pairs > 1 ? pairs : 0
+      return pairs > 1 ? Double(pairs) : 0
     }
   }
 }
