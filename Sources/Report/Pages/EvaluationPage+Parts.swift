@@ -14,7 +14,7 @@ extension EvaluationPage {
       }
       guard !rows.isEmpty else { return nil }
       return IntervalChart(
-        name, rows, axis: EvaluationPage.unit(name), marks: metric(name).map { [(value: $0, name: "all")] } ?? [])
+        name, rows, axis: unit(name), marks: metric(name).map { [(value: $0, name: "all")] } ?? [])
     }
   }
 
@@ -58,7 +58,7 @@ extension EvaluationPage {
       kinds.enumerated().compactMap { number, kind -> IntervalChart.Row? in
         guard let rate = group[kind.0], let value = rate["value"]?.double else { return nil }
         let name = group["value"]?.string ?? ""
-        var row = EvaluationPage.row("\(kind.1), \(name)", rate, value: value, label: Axis.label(value))
+        var row = EvaluationPage.row("\(kind.1), \(shortened(name, 10))", rate, value: value, label: Axis.label(value))
         row?.series = number
         return row
       }

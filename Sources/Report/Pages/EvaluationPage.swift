@@ -123,9 +123,12 @@ public struct EvaluationPage {
     let shares = rows.filter(isShare)
     let charts = shares.isEmpty ? [] : [IntervalChart("All records, of 1", shares, axis: "of 1", range: 0...1)]
     return charts
-      + rows.filter { !isShare($0) }.map { IntervalChart($0.name, [$0], axis: EvaluationPage.unit($0.name)) }
+      + rows.filter { !isShare($0) }.map { IntervalChart($0.name, [$0], axis: unit($0.name)) }
   }
 
-  /// A figure with its unit.
-  static func unit(_ name: String) -> String { name == "loss" ? "loss, nats per token" : name }
+  /// A figure with its unit: the loss of answers is that of a token, of labels that of a record.
+  func unit(_ name: String) -> String {
+    guard name == "loss" else { return name }
+    return report["labels"] == nil ? "loss, nats per token" : "loss, nats"
+  }
 }
