@@ -49,9 +49,11 @@ class Pass:
         places = torch.tensor(self.places)
         return self.logits[places - 1], self.labels[places]
 
-    def mean_log_probability(self):
+    def mean_log_probabilities(self):
+        """Of each answer, which is a run of trained tokens."""
         logits, targets = self.said
-        return -F.cross_entropy(logits, targets)
+        starts = [at for at, place in enumerate(self.places) if at == 0 or place != self.places[at - 1] + 1]
+        return [-F.cross_entropy(logits[a:b], targets[a:b]) for a, b in zip(starts, starts[1:] + [len(self.places)])]
 
 
 sample_rows = 16
@@ -102,7 +104,8 @@ def embedding_mse(visual, textual, fixed="text", normalise=True):
 
 
 def image_contrast(passes, wrong):
-    margins = [right.mean_log_probability() - other.mean_log_probability() for right, other in zip(passes, wrong)]
+    margins = [right - other for own, others in zip(passes, wrong)
+               for right, other in zip(own.mean_log_probabilities(), others.mean_log_probabilities())]
     return -F.logsigmoid(torch.stack(margins)).mean()
 
 
