@@ -23,11 +23,10 @@ INLINE size_t visible(size_t row, size_t keys, size_t first, size_t step) {
 /// Turns one row of scores into exp(scale · (s − max)), hidden keys into 0; returns their sum.
 INLINE float exponentiated(float *s, size_t seen, size_t keys, float scale, float *max_out) {
 #pragma clang fp reassociate(on)
-  float top = -INFINITY;
-  for (size_t j = 0; j < seen; j++) top = s[j] > top ? s[j] : top;
+  const float top = largest(s, seen);
   float sum = 0;
   for (size_t j = 0; j < seen; j++) {
-    s[j] = exp_f32(scale * (s[j] - top));
+    s[j] = exp_up_to_88(scale * (s[j] - top));
     sum += s[j];
   }
   for (size_t j = seen; j < keys; j++) s[j] = 0;
@@ -85,14 +84,14 @@ INLINE void differentiate(const struct mmd_attention_tile *tile, size_t key, siz
   for (size_t i = 0; i < first; i++) s[i] = d[i] = 0;
   if (rate > 0) {
     for (size_t i = first; i < tile->rows; i++) {
-      const float weight = exp_f32(scale * s[i] - log_sum[i]);
+      const float weight = exp_up_to_88(scale * s[i] - log_sum[i]);
       const float factor = dropout_factor(rate, tile->dropout_key + ((uint64_t)i << 32), key);
       s[i] = weight * factor;
       d[i] = scale * weight * (d[i] * factor - along[i]);
     }
   } else {
     for (size_t i = first; i < tile->rows; i++) {
-      s[i] = exp_f32(scale * s[i] - log_sum[i]);
+      s[i] = exp_up_to_88(scale * s[i] - log_sum[i]);
       d[i] = scale * s[i] * (d[i] - along[i]);
     }
   }

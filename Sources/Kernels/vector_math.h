@@ -32,9 +32,29 @@ INLINE float largest_magnitude(const float *x, size_t count) {
   return magnitude;
 }
 
-/// eˣ within 2 units in the last place; 0 below −87.3, and +∞ only where f32 has no room.
-INLINE float exp_f32(float x) {
-  const float held = x < -87.33654f ? -87.33654f : (x > 88.72283f ? 88.72283f : x);
+/// The largest number, −∞ where there is none; NaN is passed over. A running maximum of one chain is not vectorised,
+/// these are.
+INLINE float largest(const float *x, size_t count) {
+  enum { chains = 32 };
+  float tops[chains];
+  for (size_t c = 0; c < chains; c++) tops[c] = -INFINITY;
+  size_t i = 0;
+  for (; i + chains <= count; i += chains)
+    for (size_t c = 0; c < chains; c++) tops[c] = x[i + c] > tops[c] ? x[i + c] : tops[c];
+  for (size_t c = 0; i < count; i++, c++) tops[c] = x[i] > tops[c] ? x[i] : tops[c];
+  for (size_t width = chains / 2; width; width /= 2)
+    for (size_t c = 0; c < width; c++) tops[c] = tops[c + width] > tops[c] ? tops[c + width] : tops[c];
+  return tops[0];
+}
+
+INLINE float float_of(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/// eˣ = m · 2ⁿ: returns m, for x from −87.33654 to 88.72283.
+INLINE float exp_parts(float held, int32_t *exponent) {
   const float n = __builtin_rintf(held * 1.44269504f);
   float r = __builtin_fmaf(n, -0.693359375f, held);
   r = __builtin_fmaf(n, 2.12194440e-4f, r);
@@ -44,14 +64,24 @@ INLINE float exp_f32(float x) {
   p = __builtin_fmaf(p, r, 4.1665795894e-2f);
   p = __builtin_fmaf(p, r, 1.6666665459e-1f);
   p = __builtin_fmaf(p, r, 5.0000001201e-1f);
-  p = __builtin_fmaf(p, r * r, r + 1.0f);
+  *exponent = (int32_t)n;
+  return __builtin_fmaf(p, r * r, r + 1.0f);
+}
+
+/// eˣ within 2 units in the last place; 0 below −87.3, and +∞ only where f32 has no room.
+INLINE float exp_f32(float x) {
+  int32_t n;
+  const float m = exp_parts(x < -87.33654f ? -87.33654f : (x > 88.72283f ? 88.72283f : x), &n);
   // 2ⁿ in two factors: n reaches 128, one more than an exponent field holds.
-  const int32_t whole = (int32_t)n, half = whole >> 1;
-  const int32_t low_bits = (half + 127) << 23, high_bits = (whole - half + 127) << 23;
-  float low, high;
-  memcpy(&low, &low_bits, sizeof low);
-  memcpy(&high, &high_bits, sizeof high);
-  return x < -87.33654f ? 0.0f : p * low * high;
+  const int32_t half = n >> 1;
+  return x < -87.33654f ? 0.0f : m * float_of((half + 127) << 23) * float_of((n - half + 127) << 23);
+}
+
+/// The same for x up to 88, such as differences from a maximum.
+INLINE float exp_up_to_88(float x) {
+  int32_t n;
+  const float m = exp_parts(x < -87.33654f ? -87.33654f : x, &n);
+  return x < -87.33654f ? 0.0f : m * float_of((n + 127) << 23);
 }
 
 /// The error function within 2 units in the last place, by two minimax polynomials.

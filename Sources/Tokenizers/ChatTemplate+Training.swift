@@ -6,31 +6,42 @@ public struct TrainingText: Equatable, Sendable {
   public let text: String
   /// The supervised pieces in UTF-8 offsets: sorted, disjoint, not empty.
   public let supervised: [Range<Int>]
+  /// Of which message each of these is.
+  public let speakers: [Int]
   /// Where each named part came out, from its first byte to its last; not there if it did not.
   public let named: [Int: Range<Int>]
 }
 
 extension ChatTemplate {
-  /// Renders a conversation and finds what is supervised: what `{% generation %}` encloses; in templates without it,
-  /// each assistant's turn from the end of the generation prompt through the end-of-turn token.
+  /// Renders a conversation and finds what is supervised.
+  ///
+  /// Of an assistant's turn it is what `{% generation %}` encloses; in templates without it, the turn from the end of the
+  /// generation prompt through the end-of-turn token. Of other turns it is the content, from where it came out, through
+  /// the end-of-turn token.
   ///
   /// `endTokens` are the texts of special tokens; the first of them that follows the content of a turn ends it. Where
   /// none follows before the next turn, the content does.
+  /// - Parameter trained: the numbers of the messages that are supervised; nil: those of the assistant.
   /// - Throws: as ``render(_:addGenerationPrompt:)``.
-  public func renderForTraining(_ messages: [ChatMessage], endTokens: Set<String>) throws -> TrainingText {
+  public func renderForTraining(
+    _ messages: [ChatMessage], endTokens: Set<String>, trained: Set<Int>? = nil
+  ) throws -> TrainingText {
     let whole = try rendering(messages, addGenerationPrompt: false)
-    let named = whole.named
-    if template.marksGeneration {
-      return TrainingText(text: whole.text, supervised: whole.generated, named: named)
-    }
     let turns = Turns(self, messages, whole, endTokens)
-    var supervised: [Range<Int>] = []
-    for index in messages.indices where messages[index].role == "assistant" {
-      guard let span = turns.supervisedSpan(of: index) else { continue }
-      let start = max(span.lowerBound, supervised.last?.upperBound ?? 0)
-      if start < span.upperBound { supervised.append(start..<span.upperBound) }
+    let trained = trained ?? Set(turns.assistants)
+    var pieces = template.marksGeneration ? whole.generated.flatMap(turns.assigned) : []
+    for turn in messages.indices where trained.contains(turn) {
+      if template.marksGeneration, messages[turn].role == "assistant" { continue }
+      if let span = turns.supervisedSpan(of: turn) { pieces.append((turn, span)) }
     }
-    return TrainingText(text: whole.text, supervised: supervised, named: named)
+    var (supervised, speakers): ([Range<Int>], [Int]) = ([], [])
+    for (turn, span) in pieces.sorted(by: { $0.span.lowerBound < $1.span.lowerBound }) where trained.contains(turn) {
+      let start = max(span.lowerBound, supervised.last?.upperBound ?? 0)
+      guard start < span.upperBound else { continue }
+      supervised.append(start..<span.upperBound)
+      speakers.append(turn)
+    }
+    return TrainingText(text: whole.text, supervised: supervised, speakers: speakers, named: whole.named)
   }
 }
 
@@ -67,9 +78,34 @@ private struct Turns {
     }
   }
 
+  /// The messages of the assistant.
+  var assistants: [Int] { messages.indices.filter { messages[$0].role == "assistant" } }
+
+  /// A piece that the template marks as generated, cut where it goes over to the content of another assistant's turn.
+  ///
+  /// One that holds no content belongs to the turn that is empty there, else to the one before it.
+  func assigned(_ generated: Range<Int>) -> [(turn: Int, span: Range<Int>)] {
+    let held = assistants.compactMap { turn in contents[turn].map { (turn: turn, place: $0) } }
+      .filter { $0.place.overlaps(generated) }.sorted { $0.place.lowerBound < $1.place.lowerBound }
+    guard let first = held.first else {
+      let before = contents.filter { $0.value.upperBound <= generated.lowerBound }.keys.max() ?? -1
+      let silent = messages.indices.dropFirst(before + 1).prefix { contents[$0] == nil }
+      let speaker =
+        silent.first { messages[$0].role == "assistant" } ?? assistants.last { $0 <= before } ?? assistants.first
+      return speaker.map { [($0, generated)] } ?? []
+    }
+    let cuts = held.dropFirst().map(\.place.lowerBound)
+    let starts = [generated.lowerBound] + cuts
+    return zip([first.turn] + held.dropFirst().map(\.turn), zip(starts, cuts + [generated.upperBound])).map {
+      ($0, $1.0..<max($1.0, $1.1))
+    }
+  }
+
+  /// What of a turn is supervised in templates that do not mark it, and of any turn that is not the assistant's.
   func supervisedSpan(of turn: Int) -> Range<Int>? {
     let content = contents[turn]
-    guard let start = start(of: turn, content) ?? content?.lowerBound else { return nil }
+    let prompted = messages[turn].role == "assistant" ? start(of: turn, content) : nil
+    guard let start = prompted ?? content?.lowerBound else { return nil }
     let limit = limit(of: turn)
     let contentEnd = max(content?.upperBound ?? start, start)
     if let end = endOfFirstToken(contentEnd..<max(limit, contentEnd)) { return start..<end }

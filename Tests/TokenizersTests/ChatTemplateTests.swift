@@ -100,6 +100,53 @@ final class ChatTemplateTests: XCTestCase {
     XCTAssertEqual(result.spans, ["b.", "d."])
   }
 
+  // MARK: Whose turns
+
+  /// The speakers and texts of what is supervised.
+  private func pieces(_ source: String, _ messages: [ChatMessage], trained: Set<Int>?) throws -> [String] {
+    let training = try ChatTemplate(source: source).renderForTraining(messages, endTokens: ["<e>"], trained: trained)
+    let bytes = Array(training.text.utf8)
+    return zip(training.speakers, training.supervised).map { "\($0) \(String(decoding: bytes[$1], as: UTF8.self))" }
+  }
+
+  func testChosenTurns() throws {
+    let messages = [ChatMessage(role: "system", text: "s")] + talk(" a ", "b", "é", "d")
+    let source = ChatTemplateTests.turns.replacingOccurrences(of: "PROMPT", with: "")
+    XCTAssertEqual(try pieces(source, messages, trained: nil), ["2 b<e>", "4 d<e>"])
+    XCTAssertEqual(try pieces(source, messages, trained: [4]), ["4 d<e>"])
+    // Of other turns the content, as the template prints it, and its end.
+    XCTAssertEqual(try pieces(source, messages, trained: [0, 1, 3, 4]), ["0 s<e>", "1 a<e>", "3 é<e>", "4 d<e>"])
+    XCTAssertEqual(try pieces(source, messages, trained: []), [])
+    // An empty turn of the user has nothing to say; one of the assistant has its end.
+    XCTAssertEqual(try pieces(source, talk("", "", "c", "d"), trained: [0, 1, 2]), ["1 <e>", "2 c<e>"])
+    // The system's words stand inside the user's turn, and no end token follows them there.
+    let joined =
+      "{% for m in messages %}{% if m.role == 'system' %}{% set ns.s = m.content %}{% else %}"
+      + "<{{ m.role }}>{{ ns.s if m.role == 'user' }} {{ m.content }}<e>{% endif %}{% endfor %}"
+      + "{% if add_generation_prompt %}<assistant> {% endif %}"
+    XCTAssertEqual(
+      try pieces("{% set ns = namespace(s='') %}" + joined, Array(messages[..<3]), trained: [0, 1, 2]),
+      ["0 s", "1  a <e>", "2 b<e>"])
+  }
+
+  func testGeneratedPiecesHaveTheirSpeakers() throws {
+    let inside = "{% generation %}{{ m.content }}{% endgeneration %}{% generation %}<e>{% endgeneration %}"
+    let source =
+      "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}\(inside){% else %}{{ m.content }}<e>{% endif %}\n{% endfor %}"
+    let all = talk("a", "b", "c", "", "e", "f")
+    XCTAssertEqual(try pieces(source, all, trained: nil), ["1 b<e>", "3 <e>", "5 f<e>"])
+    XCTAssertEqual(try pieces(source, all, trained: [3]), ["3 <e>"])
+    XCTAssertEqual(try pieces(source, all, trained: [5, 2]), ["2 c<e>", "5 f<e>"])
+    // Text between the content and its end is the turn's own.
+    let parted = source.replacingOccurrences(of: "{% generation %}<e>", with: "|{% generation %}<e>")
+    XCTAssertEqual(try pieces(parted, all, trained: [1, 3]), ["1 b", "1 <e>", "3 <e>"])
+    // Two turns in one piece.
+    let whole =
+      "{% generation %}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }},{% endif %}{% endfor %}{% endgeneration %}"
+    XCTAssertEqual(try pieces(whole, talk("a", "b", "c", "d"), trained: nil), ["1 b,", "3 d,"])
+    XCTAssertEqual(try pieces(whole, talk("a", "b", "c", "d"), trained: [3]), ["3 d,"])
+  }
+
   // MARK: Pictures
 
   func testPicturesInBothForms() throws {

@@ -54,7 +54,9 @@ extension CPUBackend {
     let rows = hidden.rows
     let dHidden = wants.hidden ? floats(hidden.shape) : nil
     var dHead: Tensor?
-    let blockRows = max(16, (32 << 20) / (head.rows * 4))
+    // Every block reads the whole head twice, which takes some rows to pay; equal blocks leave no short one.
+    let blocks = (rows - 1) / max(128, (32 << 20) / (head.rows * 4)) + 1
+    let blockRows = max(1, (rows + blocks - 1) / blocks)
     for first in stride(from: 0, to: rows, by: blockRows) {
       let block = first..<min(rows, first + blockRows)
       let x = hidden.slice(block)
