@@ -101,7 +101,8 @@ def examine(name, seed):
         "train", "-c", "mmdist.yaml", "--set", f"output={run}", f"train.steps={o.steps}", f"train.seed={seed}", "cache.features=disk", "checkpoint.every=100000",
         f"data.train=[{{path: train-{'plain' if plain else 'noted'}.jsonl, images: ./images}}]",
         f"data.validation=[{{path: held-out-{'none' if plain else 'like'}.jsonl, images: ./images}}]", *remedies[name])
-    found = {"alarm": "ignores the pictures" in told}
+    lines = [json.loads(line) for line in open(run / "metrics.jsonl")]
+    found = {"alarm": "ignores the pictures" in told, "gains": [line["image_use"]["gain"] for line in lines if "image_use" in line]}
     for kind in kinds:
         report = run / f"{kind}.json"
         mmdist("eval", "-c", "mmdist.yaml", "--set", "cache.features=disk", "--adapter", str(run / "adapter"), "--data", f"held-out-{kind}.jsonl", "--images", "images",
