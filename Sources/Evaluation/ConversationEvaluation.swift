@@ -83,15 +83,50 @@ extension ConversationEvaluation {
       }
       if let asked = asked?[number] {
         members["question"] = .string(asked.question)
+        if !asked.images.isEmpty { members["images"] = .array(asked.images.map(JSON.string)) }
         members["prediction"] = .string(asked.prediction)
         members["references"] = .array(asked.references.map(JSON.string))
         if !asked.isWhole { members["cut_off"] = true }
-        for measurement in measurements where textMetrics[measurement.name] != nil {
+        for measurement in measurements where measurement.isOfTexts {
           members[measurement.name] = .number(measurement.main(of: number))
         }
       }
       return .object(members)
     }
+  }
+}
+
+extension ConversationEvaluation {
+  /// Of each field of structured reports how often it was wanted, said and right, with precision, recall and F1; nil where
+  /// `json_fields` is not measured.
+  public func fieldTable() throws -> JSON? {
+    guard let asked, measurements.contains(where: { $0.name == "json_fields" }) else { return nil }
+    let answers = asked.map { Answer(prediction: $0.prediction, references: $0.references) }
+    func part(_ some: Int, of all: Int) -> JSON { .number(all > 0 ? Double(some) / Double(all) : .nan) }
+    return .object(
+      try JSONFields.byField(answers).mapValues { field in
+        [
+          "wanted": .integer(field.wanted), "said": .integer(field.said), "right": .integer(field.right),
+          "precision": part(field.right, of: field.said), "recall": part(field.right, of: field.wanted),
+          "f1": part(2 * field.right, of: field.said + field.wanted),
+        ]
+      })
+  }
+
+  /// What fairness is about; nothing where no answers were asked for.
+  /// - Parameter positive: the answers to look at; empty: as ``Outcome/ofAnswers(predictions:references:positive:)`` says.
+  public func outcomes(positive: [String]) throws -> [Outcome] {
+    guard let asked else {
+      guard positive.isEmpty else {
+        throw Fault(
+          .usage, "without a metric of texts there are no answers", at: "--positive",
+          "add one, as in --metrics exact_match"
+        )
+      }
+      return []
+    }
+    return try Outcome.ofAnswers(
+      predictions: asked.map(\.prediction), references: asked.map(\.references), positive: positive)
   }
 }
 
@@ -103,7 +138,9 @@ extension QuestionSet {
     let place: String
 
     func answer(_ prediction: String) -> Answer {
-      Answer(prediction: prediction, references: question.references, question: question.text, place: place)
+      Answer(
+        prediction: prediction, references: question.references, question: question.text, place: place,
+        schema: question.schema)
     }
   }
 

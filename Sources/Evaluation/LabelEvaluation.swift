@@ -23,6 +23,8 @@ public struct LabelEvaluation: Equatable, Sendable {
   /// In file order.
   public let samples: [SampleResult]
 
+  init(labels: LabelSet, samples: [SampleResult]) { (self.labels, self.samples) = (labels, samples) }
+
   /// Evaluates all records; every rank takes a run of them, and every rank gets the whole result.
   ///
   /// A record is computed alone, so its figures depend on nothing else.
@@ -78,51 +80,109 @@ public struct LabelEvaluation: Equatable, Sendable {
 
   /// `loss`, and by the kind of labels what ``LabelScores`` and ``LabelSetScores`` say, or `mean_absolute_error` and
   /// `pearson`.
-  public var metrics: OrderedDictionary<String, Double> {
-    var metrics: OrderedDictionary = ["loss": loss]
-    switch labels.problem {
-    case .singleLabel:
-      let scores = LabelScores(
-        truth: samples.map { Int($0.target[0]) }, probabilities: samples.map { LabelEvaluation.softmax($0.logits) },
-        labels: labels.names.count)
-      metrics.merge(scores.figures) { own, _ in own }
-      metrics["micro_f1"] = nil  // the accuracy once more
-    case .multiLabel:
-      let scores = LabelSetScores(
-        truth: samples.map { $0.target.map { $0 > 0.5 } },
-        probabilities: samples.map { $0.logits.map { 1 / (1 + exp(-$0)) } })
-      metrics.merge(scores.figures) { own, _ in own }
-    case .regression:
-      let (said, wanted) = (samples.flatMap(\.logits), samples.flatMap(\.target))
-      metrics["mean_absolute_error"] = mean(zip(said, wanted).map { abs($0 - $1) })
-      if labels.names.count == 1 { metrics["pearson"] = LabelEvaluation.correlation(said, wanted) }
+  public var metrics: OrderedDictionary<String, Double> { draws(Array(samples.indices)) }
+
+  /// Those of ``metrics`` that are parts of the records.
+  public var proportions: Set<String> { labels.problem == .multiLabel ? ["exact_match"] : ["accuracy"] }
+
+  /// The ``metrics`` of any records, one as often as it is named; what can be done once is.
+  public var draws: ([Int]) -> OrderedDictionary<String, Double> {
+    let (losses, more) = (samples.map(\.loss), ownDraws)
+    return { records in
+      var metrics: OrderedDictionary = ["loss": mean(records.map { losses[$0] })]
+      metrics.merge(more(records)) { own, _ in own }
+      return metrics
     }
-    return metrics
   }
 
-  /// The report of `mmdist eval`.
-  public var json: JSON {
+  /// What measures some records, with intervals drawn for a group of that name: of parts of the records Wilson's, of all
+  /// else by drawing records.
+  public var measure:
+    (_ records: [Int], _ group: String) -> (OrderedDictionary<String, Double>, OrderedDictionary<String, Interval>)
+  {
+    let (draws, proportions) = (draws, proportions)
+    return { records, group in
+      let found = draws(records)
+      let drawn = Bootstrap().intervals(count: records.count, named: group) { numbers in
+        Array(draws(numbers.map { records[$0] }).values)
+      }
+      var intervals: OrderedDictionary<String, Interval> = [:]
+      for ((name, value), interval) in zip(found, drawn) {
+        let count = Double(records.count)
+        intervals[name] = proportions.contains(name) ? .proportion((value * count).rounded(), of: count) : interval
+      }
+      return (found, intervals)
+    }
+  }
+
+  private var ownDraws: ([Int]) -> OrderedDictionary<String, Double> {
+    switch labels.problem {
+    case .singleLabel:
+      let draws = LabelScores(
+        truth: samples.map { Int($0.target[0]) }, probabilities: samples.map { LabelEvaluation.softmax($0.logits) },
+        labels: labels.names.count
+      ).draws
+      return { records in
+        var metrics = draws(records)
+        metrics["micro_f1"] = nil  // the accuracy once more
+        return metrics
+      }
+    case .multiLabel:
+      return LabelSetScores(
+        truth: samples.map { $0.target.map { $0 > 0.5 } },
+        probabilities: samples.map { $0.logits.map { 1 / (1 + exp(-$0)) } }
+      ).draws
+    case .regression:
+      let (samples, isOne) = (samples, labels.names.count == 1)
+      return { records in
+        let (said, wanted) = (records.flatMap { samples[$0].logits }, records.flatMap { samples[$0].target })
+        var metrics: OrderedDictionary = ["mean_absolute_error": mean(zip(said, wanted).map { abs($0 - $1) })]
+        if isOne { metrics["pearson"] = LabelEvaluation.correlation(said, wanted) }
+        return metrics
+      }
+    }
+  }
+
+  /// What fairness is about; nothing where numbers are wanted.
+  /// - Parameter positive: the labels to look at; empty: of two the second, of more all of them.
+  public func outcomes(positive: [String]) throws -> [Outcome] {
+    switch labels.problem {
+    case .singleLabel:
+      return try Outcome.ofLabels(
+        truth: samples.map { Int($0.target[0]) }, predicted: samples.map { LabelEvaluation.largest($0.logits) },
+        names: labels.names, positive: positive)
+    case .multiLabel:
+      return try Outcome.ofLabelSets(
+        truth: samples.map { $0.target.map { $0 > 0.5 } }, predicted: samples.map { $0.logits.map { $0 > 0 } },
+        names: labels.names, positive: positive)
+    case .regression:
+      guard positive.isEmpty else {
+        throw Fault(
+          .usage, "numbers are neither yes nor no", at: "--positive", "leave --positive out: --group-by stays")
+      }
+      return []
+    }
+  }
+
+  /// The report's `samples`, in file order.
+  public var sampleJSON: [JSON] {
     let names = labels.names
-    return [
-      "metrics": .object(metrics.mapValues(JSON.number)), "labels": .array(names.map(JSON.string)),
-      "samples": .array(
-        samples.map { sample -> JSON in
-          var members: OrderedDictionary<String, JSON> = [
-            "index": .integer(sample.index), "loss": .number(sample.loss),
-            "logits": .array(sample.logits.map(JSON.number)),
-          ]
-          switch labels.problem {
-          case .singleLabel:
-            members["label"] = .string(names[Int(sample.target[0])])
-            members["prediction"] = .string(names[LabelEvaluation.largest(sample.logits)])
-          case .multiLabel:
-            members["label"] = .array(names.indices.filter { sample.target[$0] > 0.5 }.map { .string(names[$0]) })
-            members["prediction"] = .array(names.indices.filter { sample.logits[$0] > 0 }.map { .string(names[$0]) })
-          case .regression: members["label"] = .array(sample.target.map(JSON.number))
-          }
-          return .object(members)
-        }),
-    ]
+    return samples.map { sample -> JSON in
+      var members: OrderedDictionary<String, JSON> = [
+        "index": .integer(sample.index), "loss": .number(sample.loss),
+        "logits": .array(sample.logits.map(JSON.number)),
+      ]
+      switch labels.problem {
+      case .singleLabel:
+        members["label"] = .string(names[Int(sample.target[0])])
+        members["prediction"] = .string(names[LabelEvaluation.largest(sample.logits)])
+      case .multiLabel:
+        members["label"] = .array(names.indices.filter { sample.target[$0] > 0.5 }.map { .string(names[$0]) })
+        members["prediction"] = .array(names.indices.filter { sample.logits[$0] > 0 }.map { .string(names[$0]) })
+      case .regression: members["label"] = .array(sample.target.map(JSON.number))
+      }
+      return .object(members)
+    }
   }
 
   /// The place of the largest number, the first of several.

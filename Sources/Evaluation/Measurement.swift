@@ -37,6 +37,9 @@ public struct Measurement: Sendable {
     Measurement("perplexity", losses) { ["perplexity": exp($0)] }
   }
 
+  /// Whether it looks at what a model says.
+  public var isOfTexts: Bool { metric != nil }
+
   /// The figures of some records, the main one first; nil: of all.
   public func figures(_ records: [Int]? = nil) -> OrderedDictionary<String, Double> {
     makeFigures(sum(records ?? Array(rows.indices)))

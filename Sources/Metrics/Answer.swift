@@ -9,9 +9,14 @@ public struct Answer: Equatable, Sendable {
   public let question: String?
   /// Where the record stands, for messages: `file:line`.
   public let place: String?
+  /// The JSON schema that the answer is to keep; nil: that of the whole set.
+  public let schema: JSON?
 
-  public init(prediction: String, references: [String], question: String? = nil, place: String? = nil) {
+  public init(
+    prediction: String, references: [String], question: String? = nil, place: String? = nil, schema: JSON? = nil
+  ) {
     (self.prediction, self.references, self.question, self.place) = (prediction, references, question, place)
+    self.schema = schema
   }
 }
 

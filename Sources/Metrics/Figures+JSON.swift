@@ -36,14 +36,19 @@ extension Comparison {
 }
 
 extension Fairness {
-  /// `{"groups": {NAME: {"count", "figures"}, …}, "demographic_parity_difference", "equalized_odds_difference",
-  /// "incomplete_groups"}`
-  public var json: JSON {
-    [
-      "groups": .object(rates.mapValues(\.json)),
-      "demographic_parity_difference": .number(demographicParityDifference),
-      "equalized_odds_difference": .number(equalizedOddsDifference),
-      "incomplete_groups": .array(incompleteGroups.map(JSON.string)),
-    ]
+  /// `{"demographic_parity_difference", …, "groups": [{"value", "count", "positives", "negatives", "selection_rate", …}, …],
+  /// "incomplete_groups"}`, each figure as its interval.
+  /// - Parameter differences: ``differences(truth:decisions:groups:_:)`` of the same samples.
+  public func json(_ differences: OrderedDictionary<String, Interval>) -> JSON {
+    var members: OrderedDictionary<String, JSON> = differences.mapValues(\.json)
+    members["groups"] = .array(
+      rates.map { name, rates in
+        var group: OrderedDictionary<String, JSON> = ["value": .string(name), "count": .integer(rates.count)]
+        group["positives"] = .integer(Int(groups[name]?.positives ?? 0))
+        group["negatives"] = .integer(Int(groups[name]?.negatives ?? 0))
+        return .object(group.merging(rates.figures.mapValues(\.json)) { $1 })
+      })
+    members["incomplete_groups"] = .array(incompleteGroups.map(JSON.string))
+    return .object(members)
   }
 }

@@ -13,6 +13,7 @@ public let textMetrics: OrderedDictionary<String, any TextMetric> = {
     ROUGEL(),
     CIDErD(),
     JSONValidity(),
+    JSONFields(),
   ]
   return OrderedDictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }()

@@ -6,6 +6,7 @@ import Foundation
 import Ground
 import Metrics
 import Models
+import OrderedCollections
 import Parallel
 import Tensors
 import Tokenizers
@@ -21,6 +22,11 @@ struct AnswerOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Answers that are written together; the answers do not depend on it.", valueName: "N"))
   var together = 32
   @Option(help: ArgumentHelp("A JSON schema that every answer is held to.", valueName: "FILE")) var jsonSchema: String?
+  @Option(
+    help: ArgumentHelp(
+      "A JSON schema by which the metric json_schema judges answers that are free; default: that of --json-schema; a "
+        + "record's own \"json_schema\" comes first.", valueName: "FILE"))
+  var matchSchema: String?
 
   func validate() throws {
     guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
@@ -28,6 +34,9 @@ struct AnswerOptions: ParsableArguments {
       as Fault
     {
       throw ValidationError(fault.what)
+    }
+    guard matchSchema == nil || names.contains("json_schema") else {
+      throw ValidationError("--match-schema is of the metric json_schema: add it to --metrics")
     }
     guard together > 0 else { throw ValidationError("--together is \(together); give 1 or more") }
   }
@@ -37,7 +46,8 @@ struct AnswerOptions: ParsableArguments {
   }
 
   var settings: AnswerSettings {
-    AnswerSettings(metrics: names, maxNewTokens: maxNewTokens, together: together, jsonSchema: jsonSchema)
+    AnswerSettings(
+      metrics: names, maxNewTokens: maxNewTokens, together: together, jsonSchema: jsonSchema, matchSchema: matchSchema)
   }
 }
 
@@ -47,9 +57,16 @@ struct AnswerSettings {
   var maxNewTokens: Int
   var together = TextGenerator.Limits().texts
   var jsonSchema: String?
+  /// What `json_schema` judges by; nil: `jsonSchema`.
+  var matchSchema: String?
 
   /// What conversations are measured by.
-  func list() throws -> MetricList { try MetricList(metrics, at: "--metrics") }
+  func list() throws -> MetricList {
+    let schema =
+      metrics.contains("json_schema")
+      ? try (matchSchema ?? jsonSchema).map { try JSONSchema(JSON(contentsOf: $0), at: $0) } : nil
+    return try MetricList(metrics, at: "--metrics", schema: schema)
+  }
 
   func answering(
     _ adapted: AdaptedModel, _ inputs: ModelInputs, _ features: FeatureCache?, _ backend: any Backend
@@ -74,6 +91,11 @@ struct EvaluationOptions: ParsableArguments {
     help: ArgumentHelp(
       "Figures by the values of a column of the records; may be given several times.", valueName: "COLUMN"))
   var groupBy: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "What fairness between the groups looks at: a label, or an answer; may be given several times; default: of two "
+        + "labels the second, of yes and no yes, else each against all others.", valueName: "VALUE"))
+  var positive: [String] = []
   @Option(help: ArgumentHelp("Other records, on which the figures are compared with these.", valueName: "FILE"))
   var ood: String?
   @Option(help: ArgumentHelp("Folder of those records' images; default: the file's own.", valueName: "DIR"))
@@ -84,7 +106,69 @@ struct EvaluationOptions: ParsableArguments {
   var require: [String] = []
   @Option(help: ArgumentHelp("Questions and answers, as JSON Lines.", valueName: "FILE")) var savePredictions: String?
 
-  func requirements() throws -> [Requirement] { try require.map(Requirement.init(parsing:)) }
+  func validate() throws {
+    guard positive.isEmpty || !groupBy.isEmpty else {
+      throw ValidationError("--positive is about groups: give --group-by too")
+    }
+  }
+
+  /// - Throws: `Fault(.usage)` for what is no requirement, or cannot be found this way.
+  func requirements() throws -> [Requirement] {
+    let all = try require.map(Requirement.init(parsing:))
+    if groupBy.isEmpty, let first = all.first(where: { $0.figure.hasPrefix("fairness.") }) {
+      throw Fault(
+        .usage, "fairness is between groups, and none are named", at: "\(first)", "name their column by --group-by")
+    }
+    return all
+  }
+}
+
+/// The values of the columns that `--group-by` names, one for each record.
+struct GroupColumns {
+  let columns: [(name: String, values: [JSON?])]
+
+  /// - Parameter metadata: of a record, the members that its layout does not use.
+  /// - Throws: `Fault(.usage)` for a column that no record has.
+  init(_ names: [String], records: Int, metadata: (Int) throws -> JSON) throws {
+    var values = [[JSON?]](repeating: [], count: names.count)
+    for record in 0..<(names.isEmpty ? 0 : records) {
+      let own = try metadata(record)
+      for (number, name) in names.enumerated() { values[number].append(own.value(at: name)) }
+    }
+    for (name, values) in zip(names, values) where values.allSatisfy({ $0 == nil }) {
+      throw Fault(.usage, "no record has a column '\(name)'", at: "--group-by", "name a member of the records")
+    }
+    columns = Array(zip(names, values))
+  }
+
+  /// The report's `groups` and, where there are outcomes, `fairness`; both are shown too.
+  func json(
+    _ outcomes: [Outcome], _ communicator: any Communicator, split: (String, [JSON?]) -> Groups
+  ) -> OrderedDictionary<String, JSON> {
+    guard !columns.isEmpty else { return [:] }
+    var members: OrderedDictionary<String, JSON> = [:]
+    members["groups"] = .object(
+      OrderedDictionary(
+        columns.map { name, values in
+          let split = split(name, values)
+          say(communicator, split.table)
+          return (name, split.json)
+        }, uniquingKeysWith: { $1 }))
+    guard !outcomes.isEmpty else { return members }
+    let fairness = columns.map { GroupFairness($0.name, $0.values, outcomes) }
+    for line in fairness.flatMap(\.lines) { say(communicator, line) }
+    members["fairness"] = GroupFairness.json(fairness)
+    return members
+  }
+
+  /// A sample of the report with its groups: `{…, "groups": {"sex": "f"}}`.
+  func adding(to samples: [JSON]) -> [JSON] {
+    guard !columns.isEmpty else { return samples }
+    return samples.enumerated().map { number, sample in
+      let groups = columns.map { ($0.name, JSON.string(Groups.text($0.values[number]))) }
+      return sample.setting("groups", to: .object(OrderedDictionary(groups, uniquingKeysWith: { $1 })))
+    }
+  }
 }
 
 /// Shows how far an evaluation has come: on a terminal on one line, in a file every tenth.

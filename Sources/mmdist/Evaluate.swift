@@ -98,9 +98,7 @@ struct Evaluate: ParallelCommand {
           of: adapted.model, labelled.keeping(states?.store), states: states, communicator, backend)
         states?.store?.finish()
         if let warning = states?.takeWarning() { say(communicator, warning) }
-        let figures = evaluation.metrics.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        say(communicator, "\(figures) over \(evaluation.samples.count) records")
-        report = evaluation.json
+        report = try labelReport(evaluation, labelled.records, more, communicator)
       default:
         guard case .conversations(let records) = open, let inputs else {
           preconditionFailure("eval: conversations come with their inputs")
@@ -167,11 +165,12 @@ struct Evaluate: ParallelCommand {
   /// - Throws: `Fault(.usage)` for what records with labels cannot be asked.
   private func compared(with open: OpenData, _ configuration: RunConfiguration) throws -> RecordSet? {
     guard case .conversations = open else {
-      let isPlain = answers.names == ["loss"] && more.groupBy.isEmpty && !more.imageUse && more.ood == nil
-      guard isPlain, more.savePredictions == nil, answers.jsonSchema == nil else {
+      guard answers.names == ["loss"], !more.imageUse, more.ood == nil, more.savePredictions == nil,
+        answers.jsonSchema == nil
+      else {
         throw Fault(
           .usage, "records with labels have figures of their own", at: "mmdist eval",
-          "leave out --metrics, --group-by, --image-use, --ood, --save-predictions and --json-schema")
+          "leave out --metrics, --image-use, --ood, --save-predictions and --json-schema")
       }
       return nil
     }

@@ -39,12 +39,7 @@ struct ConversationExam {
   /// The whole report.
   /// - Parameter other: records to compare with.
   func report(_ records: RecordSet, _ more: EvaluationOptions, other: RecordSet?) throws -> JSON {
-    let groups = try more.groupBy.map { column in
-      (column, try (0..<records.count).map { try records.record($0).metadata.value(at: column) })
-    }
-    for (column, values) in groups where values.allSatisfy({ $0 == nil }) {
-      throw Fault(.usage, "no record has a column '\(column)'", at: "--group-by", "name a member of the records")
-    }
+    let groups = try GroupColumns(more.groupBy, records: records.count) { try records.record($0).metadata }
     let found = try evaluate(records)
     var report: OrderedDictionary<String, JSON> = [:]
     var figures = found.figures().mapValues(JSON.number)
@@ -57,22 +52,17 @@ struct ConversationExam {
       )
     }
     report["metrics"] = .object(figures)
-    if found.asked != nil || !groups.isEmpty { report["intervals"] = intervals(found) }
-    for measurement in found.measurements where textMetrics[measurement.name] != nil {
+    if found.asked != nil || !more.groupBy.isEmpty { report["intervals"] = intervals(found) }
+    for measurement in found.measurements where measurement.isOfTexts {
       for (name, value) in measurement.figures() { say(communicator, "\(name) \(fixed(value, 4))") }
     }
-    if !groups.isEmpty {
-      report["groups"] = .object(
-        OrderedDictionary(
-          groups.map { column, values in
-            let split = Groups(column, values, found.measurements)
-            say(communicator, split.table)
-            return (column, split.json)
-          }, uniquingKeysWith: { $1 }))
-    }
+    let outcomes = more.groupBy.isEmpty ? [] : try found.outcomes(positive: more.positive)
+    let split = groups.json(outcomes, communicator) { Groups($0, $1, found.measurements) }
+    report.merge(split) { $1 }
+    if let table = try found.fieldTable() { report["json_fields"] = table }
     if more.imageUse { report["image_use"] = try imageUse(records, found, more) }
     if let other { report["ood"] = try comparison(found, evaluate(other)) }
-    report["samples"] = .array(found.sampleJSON)
+    report["samples"] = .array(groups.adding(to: found.sampleJSON))
     if let path = more.savePredictions, communicator.rank == 0 {
       try writeDurably(found.predictionLines, to: path)
     }

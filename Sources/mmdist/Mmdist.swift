@@ -24,7 +24,7 @@ struct Mmdist: ParsableCommand {
     version: version,
     subcommands: [
       Train.self, Evaluate.self, Embed.self, Generate.self, Similarity.self, Check.self, ReportPage.self, Export.self,
-      CheckpointCommand.self, StudyCommand.self, Doctor.self, Drift.self, Matrix.self,
+      CheckpointCommand.self, StudyCommand.self, Doctor.self, Compare.self, Drift.self, Matrix.self,
       Bench.self, Init.self,
     ])
 

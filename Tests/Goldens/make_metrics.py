@@ -10,6 +10,7 @@ names its reference in `reference`. DIR holds the scripts that are no packages, 
 - metrics.py: google-research/pix2struct (945f27e), pix2struct/metrics.py; only `relaxed_correctness` is read.
 - pope.py: AoiDragon/POPE (08d957b), evaluate.py.
 - zeroshot_retrieval.py: LAION-AI/CLIP_benchmark (48de38c), clip_benchmark/metrics/; only `recall_at_k` is run.
+- donut_util.py: clovaai/donut, donut/util.py; only `JSONParseEvaluator.cal_f1` is run.
 - dist.py, score.py: shunk031/ANLS (6472e1d), anls/metrics/.
 """
 
@@ -508,7 +509,9 @@ def make_fairness():
         cases.append({
             "truth": truth.tolist(), "said": said.tolist(), "groups": group.tolist(),
             "demographic_parity_difference": float(fair.demographic_parity_difference(truth, said, sensitive_features=group)),
+            "demographic_parity_ratio": float(fair.demographic_parity_ratio(truth, said, sensitive_features=group)),
             "equalized_odds_difference": float(fair.equalized_odds_difference(truth, said, sensitive_features=group)),
+            "equal_opportunity_difference": float(fair.equal_opportunity_difference(truth, said, sensitive_features=group)),
             "selection_rate": by(fair.selection_rate), "true_positive_rate": by(fair.true_positive_rate), "false_positive_rate": by(fair.false_positive_rate),
         })
     write("fairness", {"reference": "fairlearn 0.15", "cases": cases})
@@ -605,6 +608,56 @@ def make_schema():
     write("json_schema", {"reference": "jsonschema 4.26, draft 2020-12", "instances": [json.dumps(i) for i in INSTANCES], "cases": cases})
 
 
+# Fields of reports ---------------------------------------------------------------------------------------------------
+
+
+def make_json_fields(path):
+    """Reports whose values are texts: there Donut's normal form, which turns values into texts, changes nothing."""
+    import ast
+    tree = ast.parse(pathlib.Path(path).read_text())
+    tree.body = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "JSONParseEvaluator"]
+    for node in tree.body[0].body:  # the costs of trees take types of a package that is not needed here
+        if isinstance(node, ast.FunctionDef):
+            for argument in node.args.args:
+                argument.annotation = None
+    scope = {}
+    exec(compile(tree, "donut_util.py", "exec"), scope)
+    evaluator = scope["JSONParseEvaluator"]()
+    source = random.Random(16)
+    words = ["naevus", "melanoma", "left", "right", "3 mm", "\u00e9", "arm"]
+
+    def report(depth=0):
+        result = {}
+        for name in source.sample(["finding", "side", "size", "sites", "notes", "more"], source.randint(1, 4)):
+            kind = source.random()
+            if kind < 0.6 or depth == 2:
+                result[name] = source.choice(words)
+            elif kind < 0.8:
+                result[name] = [source.choice(words) for _ in range(source.randint(1, 3))]
+            else:
+                result[name] = [report(depth + 1) for _ in range(source.randint(1, 2))] if kind < 0.9 else report(depth + 1)
+        return result
+
+    def changed(value):
+        if isinstance(value, list) and isinstance(value[0], str):
+            return [v if source.random() < 0.8 else source.choice(words) for v in reversed(value)]
+        if source.random() < 0.1:
+            return report(1)
+        if isinstance(value, dict):
+            return {k: changed(v) for k, v in value.items() if source.random() < 0.9} or report(1)
+        if isinstance(value, list):
+            return [changed(v) for v in reversed(value)]
+        return value if source.random() < 0.8 else source.choice(words)
+
+    cases = []
+    for _ in range(12):
+        answers = [report() for _ in range(source.randint(1, 6))]
+        predictions = [changed(a) if source.random() < 0.9 else a for a in answers]
+        predictions = [p if isinstance(p, dict) else {"finding": "x"} for p in predictions]
+        cases.append({"predictions": [json.dumps(p) for p in predictions], "references": [json.dumps(a) for a in answers], "f1": evaluator.cal_f1(predictions, answers)})
+    write("json_fields", {"reference": "donut/util.py of clovaai/donut (4cfcf97)", "cases": cases})
+
+
 PATTERNS = ["abc", "a|b", "a*", "^a+$", "(ab)+c", "(?:ab|c)*$", "[a-c]{2}", "[^a-c]", "a{2,3}b", "a{2,}", "^$", "", ".", "a.c", r"\d+", r"\w\s\w", r"[\d-]", r"\.", r"^[A-Z][a-z]*( [A-Z][a-z]*)*$",
             "(a|b)*abb", "(a*)*b", "x?y?z?$", "^(a|ab)(c|bcd)$", r"\x41|\u0062", r"[\]a]", "a{0}b", "(?P<n>a)b".replace("?P", "?"), r"\S+@\S+\.[a-z]{2,}", "(a+)+$", "^(?:(?:a?){5}a{5})$"]
 PATTERN_TEXTS = ["", "a", "b", "c", "abc", "ab", "abab", "ababc", "aab", "aaab", "aaa", "aaaa", "aaaaa", "aaaaaaaaaa", "abb", "babb", "12", "a b", "a-b", "a.c", "a\nc", "New York", "new York", "New  York", "abcd", "acd", "A", "]", "x.y@z.de", "yz", "zyx",
@@ -634,4 +687,5 @@ if __name__ == "__main__":
     make_intervals()
     make_drift()
     make_schema()
+    make_json_fields(folder / "donut_util.py")
     make_patterns()

@@ -18,9 +18,14 @@ final class FiguresJSONTests: XCTestCase {
       comparison.description,
       #"{"difference": {"exact_match": {"value": 1.0, "low": 1.0, "high": 1.0}}, "better": 1, "worse": 0, "same": 0, "sign_test": 1.0}"#
     )
-    let fairness = Fairness(truth: [true, false], decisions: [true, false], groups: ["x", "y"]).json
-    XCTAssertEqual(fairness["demographic_parity_difference"], 1.0)
+    let (truth, groups) = ([true, false], ["x", "y"])
+    let fairness = Fairness(truth: truth, decisions: truth, groups: groups).json(
+      Fairness.differences(truth: truth, decisions: truth, groups: groups))
+    XCTAssertEqual(fairness["demographic_parity_difference"]?["value"], 1.0)
+    XCTAssertEqual(fairness["demographic_parity_ratio"]?["value"], 0.0)
     XCTAssertEqual(fairness["incomplete_groups"], ["x", "y"])
-    XCTAssertEqual(fairness["groups"]?["y"]?["figures"]?["true_positive_rate"]?["value"]?.double?.isNaN, true)
+    XCTAssertEqual(fairness["groups"]?.array?[1]["value"], "y")
+    XCTAssertEqual(fairness["groups"]?.array?[1]["true_positive_rate"]?["value"]?.double?.isNaN, true)
+    XCTAssertEqual(fairness["groups"]?.array?[0]["positives"], 1)
   }
 }

@@ -170,6 +170,8 @@ final class GroupTests: XCTestCase {
         groups: try golden.list("groups").compactMap(\.string))
       assertEqual(fairness.demographicParityDifference, try golden.number("demographic_parity_difference"))
       assertEqual(fairness.equalizedOddsDifference, try golden.number("equalized_odds_difference"))
+      XCTAssertEqual(fairness.figures.count, 4)
+      for (name, value) in fairness.figures { assertEqual(value, try golden.number(name), name) }
       for (group, found) in fairness.rates {
         for name in ["selection_rate", "true_positive_rate", "false_positive_rate"] {
           let rate = try XCTUnwrap(found.figures[name]).value

@@ -57,7 +57,7 @@ final class SchemaTests: XCTestCase {
         at: ""), at: "")
     let deep = String(repeating: #"{"a":"#, count: 500) + "1" + String(repeating: "}", count: 500)
     let start = Date()
-    XCTAssertEqual(JSONSchemaMatch(schema).scores([answer(deep), answer("{}")]), [0, 1])
+    XCTAssertEqual(try JSONSchemaMatch(schema).scores([answer(deep), answer("{}")]), [0, 1])
     XCTAssertLessThan(Date().timeIntervalSince(start), 10)
   }
 
@@ -68,6 +68,17 @@ final class SchemaTests: XCTestCase {
     ])
     XCTAssertEqual(result.figures, ["json_schema": 0.25])
     XCTAssertEqual(result.perAnswer, [1, 0, 0, 0])
+  }
+
+  func testARecordsOwnSchemaComesFirst() throws {
+    let own = Answer(prediction: "{}", references: [], schema: ["type": "string"])
+    XCTAssertEqual(try JSONSchemaMatch(JSONSchema(["type": "object"], at: "")).scores([own, answer("{}")]), [0, 1])
+    let none = fault { try JSONSchemaMatch(nil).scores([own, answer("{}")]) }
+    XCTAssertEqual(none?.place, "answer 2")
+    XCTAssertEqual(none?.kind, .badData)
+    let broken = Answer(prediction: "{}", references: [], place: "v.jsonl:3", schema: ["type": "strng"])
+    XCTAssertEqual(
+      fault { try JSONSchemaMatch(nil).scores([broken]) }?.place?.hasPrefix("v.jsonl:3, json_schema"), true)
   }
 
   func testPatternsEqualPython() throws {

@@ -34,9 +34,12 @@ final class TextMetricTests: XCTestCase {
     }
   }
 
+  /// What a metric takes for right: some take yes or no alone, one wants JSON.
+  private func reference(for metric: any TextMetric) -> String { metric.name == "json_fields" ? "1" : "no" }
+
   func testAnAnswerWithoutReferencesIsAFaultThatNamesItsPlace() {
     for metric in textMetrics.values where metric.name != "json_valid" {
-      let ten = Array(repeating: "no", count: 10)
+      let ten = Array(repeating: reference(for: metric), count: 10)
       let known = Answer(prediction: "no", references: ten)
       let unplaced = fault { try metric.evaluate([known, Answer(prediction: "no", references: [])]) }
       XCTAssertEqual(unplaced?.place, "answer 2", metric.name)
@@ -61,7 +64,7 @@ final class TextMetricTests: XCTestCase {
     ]
     for metric in textMetrics.values {
       let result = try metric.evaluate(
-        odd.map { Answer(prediction: $0, references: Array(repeating: "no", count: 10)) })
+        odd.map { Answer(prediction: $0, references: Array(repeating: reference(for: metric), count: 10)) })
       let scores = try XCTUnwrap(result.perAnswer)
       XCTAssertEqual(scores.count, odd.count)
       for score in scores { XCTAssertFalse(score.isNaN || score < 0, "\(metric.name): \(score)") }

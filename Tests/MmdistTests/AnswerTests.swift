@@ -32,14 +32,18 @@ final class AnswerTests: ProgramTestCase {
       "--save-predictions", "said.jsonl",
     ]
     let report = try evaluate(golden, arguments)
-    XCTAssertEqual(report.object?.keys.elements, ["metrics", "intervals", "groups", "samples"])
+    XCTAssertEqual(report.object?.keys.elements, ["metrics", "intervals", "groups", "fairness", "samples"])
     let loss = try XCTUnwrap(report["metrics"]?["loss"]?.double)
     XCTAssertEqual(report["metrics"]?["perplexity"]?.double ?? 0, exp(loss), accuracy: 1e-12)
     let samples = report["samples"]?.array ?? []
     XCTAssertEqual(samples.count, 14)
     XCTAssertEqual(
       samples[0].object?.keys.elements,
-      ["index", "nll", "tokens", "question", "prediction", "references", "cut_off", "exact_match", "anls"])
+      [
+        "index", "nll", "tokens", "question", "images", "prediction", "references", "cut_off", "exact_match", "anls",
+        "groups",
+      ])
+    XCTAssertEqual(samples[0]["groups"], ["patient.sex": "f"])
     XCTAssertEqual(samples[1]["references"], ["one", "two"])
     XCTAssertTrue(samples.allSatisfy { $0["prediction"]?.string?.isEmpty == false })
     let mean = samples.reduce(0) { $0 + ($1["anls"]?.double ?? .nan) } / 14
@@ -57,6 +61,46 @@ final class AnswerTests: ProgramTestCase {
     XCTAssertEqual(try evaluate(golden, arguments + ["--together", "1"]), report)
     XCTAssertEqual(try evaluate(golden, arguments + ["--together", "3"], ranks: 3), report)
     XCTAssertEqual(try evaluate(golden, arguments, ranks: 2), report)
+  }
+
+  /// Half of the questions are to be answered with yes; what the model says is no "no", and so counts as yes.
+  func testFairnessBetweenGroups() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.plainRunFile)
+    let lines = (0..<8).map { number -> String in
+      let record: JSON = [
+        "messages": [
+          ["role": "user", "content": .string("Is \(number) even?")],
+          ["role": "assistant", "content": .string(number % 2 == 0 ? "yes" : "no")],
+        ], "sex": .string(number < 5 ? "f" : "m"),
+      ]
+      return record.description + "\n"
+    }
+    try write("yes.jsonl", lines.joined())
+    let arguments = [
+      "eval", "-c", "run.yaml", "--data", "yes.jsonl", "--metrics", "pope", "--max-new-tokens", "3", "--group-by",
+      "sex",
+      "--output", "report.json",
+    ]
+    let ended = try succeed(
+      arguments + ["--require", "fairness.demographic_parity_difference<=0.1"])
+    XCTAssertTrue(ended.output.contains("demographic parity difference 0.000 [0.000, 0.000]"), ended.output)
+    let fairness = try XCTUnwrap(JSON(contentsOf: path("report.json"))["fairness"])
+    XCTAssertEqual(fairness["columns"]?["sex"]?["outcomes"]?.object?.keys.elements, ["yes"])
+    let women = fairness["columns"]?["sex"]?["outcomes"]?["yes"]?["groups"]?.array?[0]
+    XCTAssertEqual([women?["value"], women?["count"], women?["positives"]], ["f", 5, 3])
+    XCTAssertEqual(women?["false_positive_rate"]?["value"], 1.0)
+    try assertRefused(
+      arguments + ["--require", "fairness.equalized_odds_difference>=0.5"], .badData, "found 0.0")
+    try assertRefused(arguments + ["--positive", "maybe"], .usage, "no record's answer is 'maybe'")
+    try assertRefused(
+      [
+        "eval", "-c", "run.yaml", "--data", "yes.jsonl", "--output", "r.json", "--require",
+        "fairness.demographic_parity_difference<=0.1",
+      ], .usage, "name their column by --group-by")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--data", "yes.jsonl", "--output", "r.json", "--positive", "yes"], .usage, "--group-by"
+    )
   }
 
   func testABoundThatIsNotKept() throws {

@@ -182,6 +182,46 @@ final class ClassificationTests: ProgramTestCase {
     XCTAssertEqual(numbers["samples"]?.array?[3]["label"], [.number(Double(Float(0.3)))])
   }
 
+  /// Groups, intervals, fairness and bounds of texts with labels.
+  func testGroupsOfTextsWithLabels() throws {
+    var number = 0
+    try writeTexts { row in
+      number += 1
+      return row.with("age", .string(number % 3 == 0 ? "old" : "young"))
+    }
+    try write("run.yaml", runFile("train: full", rate: 5e-3))
+    let grouped = try report(["--group-by", "age", "--require", "fairness.demographic_parity_difference<=1"])
+    XCTAssertEqual(
+      grouped.object?.keys.elements, ["metrics", "intervals", "labels", "groups", "fairness", "samples"])
+    let samples = grouped["samples"]?.array ?? []
+    XCTAssertEqual(samples[2]["groups"], ["age": "old"])
+    let old = grouped["groups"]?["age"]?.array?[1]
+    XCTAssertEqual([old?["value"], old?["count"]], ["old", 8])
+    let right = samples.filter { $0["groups"]?["age"] == "old" && $0["label"] == $0["prediction"] }.count
+    XCTAssertEqual(old?["metrics"]?["accuracy"]?.double, Double(right) / 8)
+    XCTAssertEqual(old?["intervals"]?["accuracy"]?["value"]?.double, Double(right) / 8)
+    let all = try XCTUnwrap(grouped["intervals"]?["macro_f1"])
+    let value = try XCTUnwrap(grouped["metrics"]?["macro_f1"]?.double)
+    XCTAssertTrue((all["low"]?.double ?? 2) <= value && value <= (all["high"]?.double ?? -1), "\(all)")
+    XCTAssertEqual(
+      grouped["fairness"]?["columns"]?["age"]?["outcomes"]?.object?.keys.elements, ["negative", "neutral", "positive"])
+    let one = try report(["--group-by", "age", "--positive", "negative"])
+    let negative = one["fairness"]?["columns"]?["age"]?["outcomes"]?["negative"]
+    XCTAssertEqual(one["fairness"]?["columns"]?["age"]?["outcomes"]?.object?.count, 1)
+    for (place, name) in ["young", "old"].enumerated() {
+      let group = negative?["groups"]?.array?[place]
+      let own = samples.filter { $0["groups"]?["age"]?.string == name }
+      let said = own.filter { $0["prediction"] == "negative" }.count
+      XCTAssertEqual(group?["value"]?.string, name)
+      XCTAssertEqual(group?["selection_rate"]?["value"]?.double, Double(said) / Double(own.count))
+    }
+    let eval = ["eval", "-c", "run.yaml", "--output", "r.json"]
+    try assertRefused(
+      eval + ["--group-by", "age", "--positive", "negativ"], .usage, "did you mean 'negative'?", "--positive")
+    try assertRefused(eval + ["--group-by", "agee"], .usage, "no record has a column 'agee'")
+    try assertRefused(eval + ["--require", "macro_f1>1"], .badData, "macro_f1>1")
+  }
+
   /// A language model gets a `score` for each label in place of its head.
   func testGPT2GivesLabels() throws {
     let model = try Golden("gpt2").modelFolder

@@ -10,6 +10,8 @@ public struct Question: Equatable, Sendable {
   public let images: [ImageLocation]
   /// The record's own `answers` or `references`, else what the assistant says in the record.
   public let references: [String]
+  /// The record's own `json_schema`, which its answer is to keep.
+  public let schema: JSON?
 
   /// What the user says last, without image tags.
   public var text: String {
@@ -28,7 +30,8 @@ extension Record {
     let shown = prompt.reduce(0) { $0 + $1.text.components(separatedBy: Record.imageTag).count - 1 }
     return Question(
       prompt: prompt, images: Array(images.prefix(shown)),
-      references: try ownReferences() ?? [turns[last].text.trimmingCharacters(in: .whitespacesAndNewlines)])
+      references: try ownReferences() ?? [turns[last].text.trimmingCharacters(in: .whitespacesAndNewlines)],
+      schema: metadata["json_schema"].flatMap { $0.isNull ? nil : $0 })
   }
 
   /// `answers` or `references`: a text, a list of texts, or of objects with an `answer`, as VQA has them.

@@ -4,19 +4,44 @@
 /// `roc_auc_score` of scikit-learn. NaN where there are no positives, no negatives, or a score is NaN.
 public func auroc(scores: [Double], isPositive: [Bool]) -> Double {
   precondition(scores.count == isPositive.count, "auroc: \(scores.count) scores, \(isPositive.count) labels")
-  let positives = isPositive.count { $0 }
-  let negatives = isPositive.count - positives
-  guard positives > 0, negatives > 0, !scores.contains(where: \.isNaN) else { return .nan }
-  let order = scores.indices.sorted { scores[$0] < scores[$1] }
-  var rankSum = 0.0
-  var start = 0
-  while start < order.count {
-    var end = start
-    while end < order.count, scores[order[end]] == scores[order[start]] { end += 1 }
-    let rank = Double(start + 1 + end) / 2
-    rankSum += rank * Double(order[start..<end].count { isPositive[$0] })
-    start = end
+  let ranked = RankedScores(scores, isPositive: isPositive)
+  return ranked.area(of: Array(scores.indices))
+}
+
+/// Scores sorted once, so that the area under the curve of any draw of their samples takes one pass.
+struct RankedScores {
+  /// The place of each score among the different ones; nil where a score is NaN.
+  private let ranks: [Int]?
+  private let count: Int
+  private let isPositive: [Bool]
+
+  init(_ scores: [Double], isPositive: [Bool]) {
+    self.isPositive = isPositive
+    guard !scores.contains(where: \.isNaN) else {
+      (ranks, count) = (nil, 0)
+      return
+    }
+    var (ranks, rank, last) = ([Int](repeating: 0, count: scores.count), -1, -Double.infinity)
+    for sample in scores.indices.sorted(by: { scores[$0] < scores[$1] }) {
+      if rank < 0 || scores[sample] != last { (rank, last) = (rank + 1, scores[sample]) }
+      ranks[sample] = rank
+    }
+    (self.ranks, count) = (ranks, rank + 1)
   }
-  let (p, n) = (Double(positives), Double(negatives))
-  return (rankSum - p * (p + 1) / 2) / (p * n)
+
+  /// ``auroc(scores:isPositive:)`` of these samples, one as often as it is named.
+  func area(of samples: [Int]) -> Double {
+    guard let ranks else { return .nan }
+    var counts = [(positive: Double, negative: Double)](repeating: (0, 0), count: count)
+    for sample in samples {
+      if isPositive[sample] { counts[ranks[sample]].positive += 1 } else { counts[ranks[sample]].negative += 1 }
+    }
+    // Of each positive the negatives below it, and half of those beside it.
+    var (area, positives, negatives) = (0.0, 0.0, 0.0)
+    for (positive, negative) in counts {
+      area += positive * (negatives + negative / 2)
+      (positives, negatives) = (positives + positive, negatives + negative)
+    }
+    return positives > 0 && negatives > 0 ? area / (positives * negatives) : .nan
+  }
 }

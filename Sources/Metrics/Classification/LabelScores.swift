@@ -23,28 +23,24 @@ public struct LabelScores: Equatable, Sendable {
   /// `accuracy`, `balanced_accuracy`, `macro_f1`, `micro_f1`, `auroc` and `calibration_error`, all of 0…1.
   ///
   /// As scikit-learn and, for the last, torchmetrics compute them: of two labels `auroc` takes the second for positive,
-  /// of more it is the mean over one against the rest.
-  public var figures: OrderedDictionary<String, Double> {
-    let decisions = LabelDecisions(truth: truth, predicted: predicted)
-    var figures = decisions.figures
-    figures["auroc"] = auroc
-    figures["calibration_error"] = calibrationError()
-    return figures
-  }
+  /// of more it is the mean over one against the rest, NaN where a label never or always holds.
+  public var figures: OrderedDictionary<String, Double> { draws(Array(truth.indices)) }
 
-  /// The area under the curve of true positives over false positives; NaN where a label never or always holds.
-  public var auroc: Double {
-    func area(of label: Int) -> Double {
-      Metrics.auroc(scores: probabilities.map { $0[label] }, isPositive: truth.map { $0 == label })
-    }
-    if labels == 2 { return area(of: 1) }
-    return (0..<labels).reduce(0) { $0 + area(of: $1) } / Double(labels)
-  }
-
-  /// The expected calibration error (Naeini et al. 2015) of the most probable label.
-  public func calibrationError(bins: Int = 15) -> Double {
+  /// The ``figures`` of any samples, one as often as it is named; what can be done once is.
+  public var draws: ([Int]) -> OrderedDictionary<String, Double> {
+    let (truth, predicted) = (truth, predicted)
     let confidences = zip(probabilities, predicted).map { $0[$1] }
-    return Metrics.calibrationError(confidences: confidences, isRight: zip(predicted, truth).map(==), bins: bins)
+    let ranked = (labels == 2 ? [1] : Array(0..<labels)).map { label in
+      RankedScores(probabilities.map { $0[label] }, isPositive: truth.map { $0 == label })
+    }
+    return { samples in
+      let decisions = LabelDecisions(truth: samples.map { truth[$0] }, predicted: samples.map { predicted[$0] })
+      var figures = decisions.figures
+      figures["auroc"] = mean(ranked.map { $0.area(of: samples) })
+      figures["calibration_error"] = calibrationError(
+        confidences: samples.map { confidences[$0] }, isRight: samples.map { truth[$0] == predicted[$0] })
+      return figures
+    }
   }
 }
 
@@ -94,19 +90,25 @@ public struct LabelSetScores: Equatable, Sendable {
   }
 
   /// `exact_match`, `micro_f1`, `macro_f1` and `auroc` (the mean over the labels) of what is more probable than 0.5.
-  public var figures: OrderedDictionary<String, Double> {
-    let labels = truth.first?.indices ?? 0..<0
-    let counts = labels.map { label in
-      zip(truth, probabilities).reduce(into: BinaryCounts()) { $0.add(said: $1.1[label] > 0.5, holds: $1.0[label]) }
+  public var figures: OrderedDictionary<String, Double> { draws(Array(truth.indices)) }
+
+  /// The ``figures`` of any samples, one as often as it is named; what can be done once is.
+  public var draws: ([Int]) -> OrderedDictionary<String, Double> {
+    let truth = truth
+    let said = probabilities.map { $0.map { $0 > 0.5 } }
+    let ranked = (truth.first?.indices ?? 0..<0).map { label in
+      RankedScores(probabilities.map { $0[label] }, isPositive: truth.map { $0[label] })
     }
-    let whole = zip(truth, probabilities).map { holds, row in holds == row.map { $0 > 0.5 } ? 1.0 : 0 }
-    let areas = labels.map { label in
-      auroc(scores: probabilities.map { $0[label] }, isPositive: truth.map { $0[label] })
+    return { samples in
+      let counts = ranked.indices.map { label in
+        samples.reduce(into: BinaryCounts()) { $0.add(said: said[$1][label], holds: truth[$1][label]) }
+      }
+      return [
+        "exact_match": mean(samples.map { truth[$0] == said[$0] ? 1 : 0 }),
+        "micro_f1": samples.isEmpty ? .nan : counts.reduce(BinaryCounts(), +).f1,
+        "macro_f1": mean(counts.map(\.f1)), "auroc": mean(ranked.map { $0.area(of: samples) }),
+      ]
     }
-    return [
-      "exact_match": mean(whole), "micro_f1": truth.isEmpty ? .nan : counts.reduce(BinaryCounts(), +).f1,
-      "macro_f1": mean(counts.map(\.f1)), "auroc": mean(areas),
-    ]
   }
 }
 

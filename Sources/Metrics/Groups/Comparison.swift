@@ -19,8 +19,8 @@ public struct Comparison: Equatable, Sendable {
     signTest = Comparison.signTest(better, worse)
   }
 
-  /// min(1, 2·Σ_{k ≤ least} C(n, k)/2ⁿ), n = better + worse.
-  static func signTest(_ better: Int, _ worse: Int) -> Double {
+  /// The exact two-sided sign test: min(1, 2·Σ_{k ≤ least} C(n, k)/2ⁿ), n = better + worse.
+  public static func signTest(_ better: Int, _ worse: Int) -> Double {
     let count = Double(better + worse)
     func logFactorial(_ number: Double) -> Double { lgamma(number + 1) }
     let tail = (0...min(better, worse)).reduce(0.0) { sum, wins in

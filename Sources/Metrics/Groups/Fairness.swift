@@ -21,23 +21,39 @@ public struct Fairness: Equatable, Sendable {
   }
 
   /// max − min over groups of P(ŷ = 1), as fairlearn's; NaN without groups.
-  public var demographicParityDifference: Double { spread(\.selectionRate) }
+  public var demographicParityDifference: Double { value("demographic_parity_difference") }
 
   /// The larger of max − min of the true and of the false positive rates, as fairlearn's; NaN without groups.
+  public var equalizedOddsDifference: Double { value("equalized_odds_difference") }
+
+  private func value(_ name: String) -> Double { figures[name] ?? .nan }
+
+  /// What fairlearn calls `demographic_parity_difference` and `…_ratio`, `equalized_odds_difference` and
+  /// `equal_opportunity_difference`: max − min over groups of the selection rate and min ÷ max of it, the larger of
+  /// max − min of true and false positive rates, and max − min of true positive rates; NaN without groups.
   ///
   /// A rate that is not defined, because nothing or everything holds in a group, counts as 0, as in fairlearn:
-  /// ``incompleteGroups`` says where.
-  public var equalizedOddsDifference: Double { max(spread(\.truePositiveRate), spread(\.falsePositiveRate)) }
+  /// ``incompleteGroups`` says where. The ratio is NaN where no group is selected from.
+  public var figures: OrderedDictionary<String, Double> { Fairness.figures(of: groups.values) }
+
+  private static func figures(of groups: some Collection<BinaryCounts>) -> OrderedDictionary<String, Double> {
+    func ends(_ rate: (BinaryCounts) -> Double) -> (low: Double, high: Double) {
+      let rates = groups.map(rate).map { $0.isNaN ? 0 : $0 }
+      return (rates.min() ?? .nan, rates.max() ?? .nan)
+    }
+    let (selected, hits) = (ends(\.selectionRate), ends(\.truePositiveRate))
+    let alarms = ends(\.falsePositiveRate)
+    return [
+      "demographic_parity_difference": selected.high - selected.low,
+      "demographic_parity_ratio": selected.low / selected.high,
+      "equalized_odds_difference": max(hits.high - hits.low, alarms.high - alarms.low),
+      "equal_opportunity_difference": hits.high - hits.low,
+    ]
+  }
 
   /// The groups in which nothing or everything holds, so that one of their two rates is not defined.
   public var incompleteGroups: [String] {
     groups.filter { $0.value.positives == 0 || $0.value.negatives == 0 }.map(\.key)
-  }
-
-  private func spread(_ rate: (BinaryCounts) -> Double) -> Double {
-    let rates = groups.values.map(rate).map { $0.isNaN ? 0 : $0 }
-    guard let most = rates.max(), let least = rates.min() else { return .nan }
-    return most - least
   }
 
   /// Of each group the count and, with intervals of Wilson, `selection_rate`, `true_positive_rate`,
@@ -55,17 +71,19 @@ public struct Fairness: Equatable, Sendable {
     }
   }
 
-  /// `demographic_parity_difference` and `equalized_odds_difference` with intervals of a bootstrap over samples.
+  /// The ``figures`` with intervals of a bootstrap over samples; a group that is not drawn is not there.
   ///
   /// Differences of largest and smallest are never negative: of small groups both are above 0 by chance alone.
   public static func differences(
     truth: [Bool], decisions: [Bool], groups: [String], _ bootstrap: Bootstrap = Bootstrap()
   ) -> OrderedDictionary<String, Interval> {
+    let names = OrderedSet(groups)
+    let numbers = groups.map { names.firstIndex(of: $0) ?? 0 }
     let intervals = bootstrap.intervals(count: truth.count, named: "fairness") { indices in
-      let drawn = Fairness(
-        truth: indices.map { truth[$0] }, decisions: indices.map { decisions[$0] }, groups: indices.map { groups[$0] })
-      return [drawn.demographicParityDifference, drawn.equalizedOddsDifference]
+      var counts = [BinaryCounts](repeating: BinaryCounts(), count: names.count)
+      for index in indices { counts[numbers[index]].add(said: decisions[index], holds: truth[index]) }
+      return Array(figures(of: counts.filter { $0.count > 0 }).values)
     }
-    return ["demographic_parity_difference": intervals[0], "equalized_odds_difference": intervals[1]]
+    return OrderedDictionary(uniqueKeysWithValues: zip(figures(of: []).keys, intervals))
   }
 }

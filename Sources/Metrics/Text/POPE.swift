@@ -40,7 +40,8 @@ public struct POPE: TextMetric {
     ]
   }
 
-  static func meansYes(_ prediction: String) -> Bool {
+  /// Whether an answer means yes: its first sentence has neither of the words No, no and not.
+  public static func meansYes(_ prediction: String) -> Bool {
     let sentence = prediction.trimmed().unicodeScalars.prefix { $0 != "." }.filter { $0 != "," }
     let words = sentence.split(separator: " ", omittingEmptySubsequences: false).map {
       String(String.UnicodeScalarView($0))
