@@ -1,12 +1,15 @@
 #!/bin/sh
 # Makes the model that comes with the program, from random weights; see README.md.
-#   demo/make_model.sh WORK_FOLDER
+#   demo/make_model.sh WORK_FOLDER [MODEL_FOLDER]
 # Run it in the root of the repository after `swift build -c release`. It takes about ten minutes on two cores.
+# MODEL_FOLDER holds the model's files, of which config.json says how large it is, and gets the weights: a copy of the
+# default with other sizes makes another model of the same kind. BUILD is the folder of the programs.
 set -eu
-work=${1:?usage: demo/make_model.sh WORK_FOLDER}
-model=Sources/Demo/Resources/model
-tool=.build/release/demo-recipe
-mmdist=.build/release/mmdist
+work=${1:?usage: demo/make_model.sh WORK_FOLDER [MODEL_FOLDER]}
+model=${2:-Sources/Demo/Resources/model}
+build=${BUILD:-.build/release}
+tool=$build/demo-recipe
+mmdist=$build/mmdist
 
 mkdir -p "$work"
 cp demo/pretrain.yaml demo/pretrain-again.yaml "$work"

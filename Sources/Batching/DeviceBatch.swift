@@ -12,6 +12,8 @@ public struct DeviceBatch {
   /// Rows whose next token is trained, and those tokens.
   public let targetRows: Tensor
   public let targets: Tensor
+  /// How much the loss of each counts; nil where all count as 1.
+  public let targetWeights: Tensor?
   /// What is to be said of the texts, in place of next tokens.
   public let labels: Batch.Labels?
 
@@ -43,5 +45,7 @@ public struct DeviceBatch {
     }
     targetRows = backend.tensor(batch.targetRows)
     targets = backend.tensor(batch.targetIDs)
+    targetWeights =
+      batch.targetWeights.isEmpty ? nil : backend.tensor(batch.targetWeights, [batch.targetWeights.count])
   }
 }

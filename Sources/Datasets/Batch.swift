@@ -22,6 +22,8 @@ public struct Batch: Equatable, Sendable {
   public let targetRows: [Int32]
   /// For each of `targetRows`, that next token; empty where whole texts are read.
   public let targetIDs: [Int32]
+  /// How much the loss of each of `targetRows` counts; empty where all count as 1.
+  public let targetWeights: [Float]
   /// [S + 1] where each sample's share of `targetRows` begins, and their count.
   public let targetOffsets: [Int32]
   /// Rows of placeholder tokens, ascending: the same number for each of the N pictures.
@@ -76,6 +78,10 @@ public struct Batch: Equatable, Sendable {
     }
     targetRows = Array(rows.joined())
     targetOffsets = Batch.runningSum(rows.map(\.count))
+    let counts = zip(samples, zip(rows, starts)).flatMap { sample, own in
+      own.0.map { sample.weights.isEmpty ? 1 : sample.weights[Int($0 - own.1) + 1] }
+    }
+    targetWeights = counts.allSatisfy { $0 == 1 } ? [] : counts
     let tokens = ids
     readsWholeTexts = samples.contains { $0.readPosition != nil }
     targetIDs = readsWholeTexts ? [] : targetRows.map { tokens[Int($0) + 1] }
@@ -98,10 +104,19 @@ public struct Batch: Equatable, Sendable {
   public var images: Int { pictures.count }
   /// Number of tokens that are trained, or of texts that are read whole.
   public var supervised: Int { targetRows.count }
+  /// What they count together.
+  public var weight: Double {
+    targetWeights.isEmpty ? Double(targetRows.count) : targetWeights.reduce(0) { $0 + Double($1) }
+  }
+  /// Σ weight · loss over `targetRows`.
+  public func weightedSum(_ losses: [Float]) -> Double {
+    guard !targetWeights.isEmpty else { return losses.reduce(0) { $0 + Double($1) } }
+    return zip(losses, targetWeights).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+  }
   /// Memory that it takes, roughly.
   var bytes: Int {
     let features = pictures.reduce(0) { if case .features(let features) = $1 { $0 + features.count } else { $0 } }
-    return 4 * (ids.count * 2 + targetRows.count * 2 + imageRows.count + pixels.count + features)
+    return 4 * (ids.count * 2 + targetRows.count * 3 + imageRows.count + pixels.count + features)
   }
 
   private static func labels(of samples: [Sample]) -> Labels? {

@@ -2,6 +2,8 @@
 struct MarkedText: Equatable, Sendable {
   var text: String
   var spans: [Range<Int>]
+  /// How much each of the spans counts; empty where all count as 1.
+  var weights: [Float] = []
   /// The words that are bound to regions, by the numbers of their mentions.
   var named: [Int: Range<Int>] = [:]
 
@@ -24,7 +26,7 @@ struct MarkedText: Equatable, Sendable {
     let moved = { (offset: Int) in offset + growth * tags.count { $0.upperBound <= offset } }
     return MarkedText(
       text: String(decoding: new, as: UTF8.self), spans: spans.map { moved($0.lowerBound)..<moved($0.upperBound) },
-      named: named.mapValues { moved($0.lowerBound)..<moved($0.upperBound) })
+      weights: weights, named: named.mapValues { moved($0.lowerBound)..<moved($0.upperBound) })
   }
 }
 
@@ -36,6 +38,15 @@ struct MarkedText: Equatable, Sendable {
 func overlapping(_ offsets: [Range<Int>], _ spans: [Range<Int>]) -> [Bool] {
   offsets.map { token in
     spans.contains { token.lowerBound < $0.upperBound && token.upperBound > $0.lowerBound }
+  }
+}
+
+/// For each token the weight of the span that it overlaps, of several the greatest; 0 where it overlaps none.
+func heaviest(_ offsets: [Range<Int>], _ spans: [Range<Int>], _ weights: [Float]) -> [Float] {
+  zip(spans, weights).reduce(into: [Float](repeating: 0, count: offsets.count)) { heaviest, part in
+    for (token, isInside) in overlapping(offsets, [part.0]).enumerated() where isInside {
+      heaviest[token] = max(heaviest[token], part.1)
+    }
   }
 }
 

@@ -52,7 +52,10 @@ struct MessageKeys: Equatable, Sendable {
     guard let said = value[content] else {
       throw Fault(.badData, "turn \(number) has no '\(content)'", "give it a '\(content)' string")
     }
-    return try TurnList(known, said, at: "'\(content)' of turn \(number)")
+    var list = try TurnList(known, said, at: "'\(content)' of turn \(number)")
+    let members = try TurnMembers(value, number: number)
+    list.turns = list.turns.map { Turn($0.role, $0.text, isTrained: members.isTrained, weight: members.weight) }
+    return list
   }
 }
 
@@ -156,6 +159,6 @@ extension TurnList {
     guard count > 0, !turns.contains(where: { !occurrences(of: Record.imageTag, in: $0.text).isEmpty }),
       let first = turns.firstIndex(where: { $0.role == .user })
     else { return }
-    turns[first] = Turn(.user, String(repeating: Record.imageTag, count: count) + turns[first].text)
+    turns[first] = turns[first].saying(String(repeating: Record.imageTag, count: count) + turns[first].text)
   }
 }

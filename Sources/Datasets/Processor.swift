@@ -32,8 +32,9 @@ public struct Processor: Sendable {
     }
   }
 
-  /// Renders turns with the model's chat template; `prompt`: up to where the assistant begins to speak.
-  typealias Render = @Sendable (_ turns: [Turn], _ prompt: Bool) throws -> MarkedText
+  /// Renders turns with the model's chat template; `weights` say how much the tokens of each count, 0 that it is not
+  /// trained; nil: up to where the assistant begins to speak, nothing is trained.
+  typealias Render = @Sendable (_ turns: [Turn], _ weights: [Float]?) throws -> MarkedText
 
   let tokenizer: Tokenizer
   let render: Render
@@ -44,6 +45,8 @@ public struct Processor: Sendable {
   public var isBlind = false
   /// The most tokens of a sample.
   public let maxLength: Int
+  /// Which turns are trained.
+  public var trained = TrainedTurns()
   /// How boxes of regions are written.
   public var boxes = BoxStyle()
   /// How pictures are changed when they are trained on.
@@ -56,13 +59,15 @@ public struct Processor: Sendable {
     let placeholders = Set([Record.imageTag, vision?.token].compactMap(\.self))
     let endTokens = Set(tokenizer.specialTokens.keys).union(template.specialTokens).subtracting(placeholders)
     let token = vision?.token ?? Record.imageTag
-    self.init(tokenizer: tokenizer, vision: vision, maxLength: maxLength) { turns, prompt in
+    self.init(tokenizer: tokenizer, vision: vision, maxLength: maxLength) { turns, weights in
       let messages = turns.map(ChatMessage.init)
       let text =
-        if prompt {
-          MarkedText(text: try template.render(messages, addGenerationPrompt: true), spans: [])
+        if let weights {
+          MarkedText(
+            try template.renderForTraining(
+              messages, endTokens: endTokens, trained: Set(weights.indices.filter { weights[$0] > 0 })), weights)
         } else {
-          MarkedText(try template.renderForTraining(messages, endTokens: endTokens))
+          MarkedText(text: try template.render(messages, addGenerationPrompt: true), spans: [])
         }
       return text.replacing(Record.imageTag, with: token)
     }
@@ -99,7 +104,7 @@ public struct Processor: Sendable {
       text = try encode(record, plain, limit: maxLength)
     }
     var sample = Sample(
-      ids: text.ids, supervised: text.supervised,
+      ids: text.ids, supervised: text.supervised, weights: text.weights,
       pictures: try pictures(known ?? files(of: record), look?.views, at: record.place),
       imagePositions: text.imagePositions, place: record.place, index: record.index)
     sample.regions = text.regions
@@ -117,7 +122,9 @@ public struct Processor: Sendable {
   private func encode(_ record: Record, _ look: RegionLook?, limit: Int) throws -> EncodedText {
     do {
       try augmentation?.check(record)
-      let text = try encode(record.turns, images: record.images.count, prompt: false, regions: look)
+      let weights = trained.weights(of: record.turns)
+      guard weights.contains(where: { $0 > 0 }) else { throw trained.nothing(in: record.turns) }
+      let text = try encode(record.turns, images: record.images.count, weights, regions: look)
       guard text.supervised.dropFirst().contains(true) else {
         throw Fault(.badData, "no supervised token", "give the assistant something to say, or remove the record")
       }
@@ -139,7 +146,8 @@ public struct Processor: Sendable {
       let known = record.regions.isEmpty ? nil : try files(of: record)
       let text =
         withText
-        ? try encode(record.turns, images: record.images.count, prompt: false, regions: look(record, known ?? []))
+        ? try encode(
+          record.turns, images: record.images.count, record.turns.map { _ in 0 }, regions: look(record, known ?? []))
         : EncodedText(ids: [], supervised: [], imagePositions: [])
       guard text.ids.count <= maxLength else {
         throw Fault(.badData, "\(text.ids.count) tokens, the most is \(maxLength)", "shorten the record")
@@ -158,7 +166,7 @@ public struct Processor: Sendable {
   public func writingBoxes(in record: Record) throws -> Record {
     guard let look = try look(record, record.regions.isEmpty ? [] : files(of: record)) else { return record }
     do {
-      let turns = try look.written(record.turns).map { Turn($0.role, $0.text) }
+      let turns = try look.written(record.turns).map { $0.saying($0.text) }
       return Record(
         id: record.id, turns: turns, images: record.images, place: record.place, index: record.index,
         metadata: record.metadata, rejected: record.rejected)
@@ -182,7 +190,7 @@ public struct Processor: Sendable {
   /// The tokens of a conversation that the assistant is to continue, without a look at its pictures.
   /// - Throws: as ``prompt(_:images:)``, apart from pictures.
   func encodePrompt(_ turns: [Turn], images: Int) throws -> EncodedText {
-    let text = try encode(turns, images: images, prompt: true)
+    let text = try encode(turns, images: images, nil)
     guard text.ids.count <= maxLength else {
       throw Fault(.badData, "the prompt has \(text.ids.count) tokens, the model takes \(maxLength)", "shorten it")
     }
@@ -192,19 +200,22 @@ public struct Processor: Sendable {
   // MARK: Steps
 
   private func encode(
-    _ turns: [Turn], images: Int, prompt: Bool, regions: RegionLook? = nil
+    _ turns: [Turn], images: Int, _ weights: [Float]?, regions: RegionLook? = nil
   ) throws -> EncodedText {
     guard images == 0 || vision != nil else {
       throw Fault(.badData, "a picture for a model that takes none", "remove the picture or use another model")
     }
     let turns = try regions.map { try $0.written(turns) } ?? turns
-    let rendered = try expand(render(turns, prompt), images: images)
+    let rendered = try expand(render(turns, weights), images: images)
     let encoding = try tokenizer.encode(rendered: rendered.text)
     guard let ids = encoding.ids.asInt32 else {
       throw Fault(.badData, "the tokenizer gives an id beyond 2³¹", "check tokenizer.json")
     }
     var supervised = overlapping(encoding.offsets, rendered.spans)
-    guard let vision else { return EncodedText(ids: ids, supervised: supervised, imagePositions: []) }
+    var counts = rendered.weights.isEmpty ? [] : heaviest(encoding.offsets, rendered.spans, rendered.weights)
+    guard let vision else {
+      return EncodedText(ids: ids, supervised: supervised, weights: counts, imagePositions: [])
+    }
 
     let positions = encoding.ids.indices.filter { encoding.ids[$0] == vision.tokenID }
     guard positions.count == images * vision.tokensPerImage else {
@@ -213,9 +224,13 @@ public struct Processor: Sendable {
         "\(positions.count) tokens \(vision.tokenID) from \(images * vision.tokensPerImage) "
           + "placeholders '\(vision.token)'", "check that the tokenizer and config.json agree on the image token")
     }
-    for position in positions { supervised[position] = false }
+    for position in positions {
+      supervised[position] = false
+      if !counts.isEmpty { counts[position] = 0 }
+    }
     let regions = try regions?.regions(in: turns, rendered.named, encoding.offsets) ?? []
-    return EncodedText(ids: ids, supervised: supervised, imagePositions: positions, regions: regions)
+    return EncodedText(
+      ids: ids, supervised: supervised, weights: counts, imagePositions: positions, regions: regions)
   }
 
   /// Repeats every placeholder to its number of tokens; how long that makes the text is known before.
@@ -295,6 +310,8 @@ extension Processor {
 public struct EncodedText: Equatable, Sendable {
   public let ids: [Int32]
   public let supervised: [Bool]
+  /// How much each supervised token counts in losses, 0 for others; empty where all count as 1.
+  public var weights: [Float] = []
   /// Positions in `ids` of the placeholder tokens.
   public let imagePositions: [Int]
   /// Parts of its pictures that words of it name.
@@ -302,7 +319,12 @@ public struct EncodedText: Equatable, Sendable {
 }
 
 extension MarkedText {
-  init(_ text: TrainingText) { self.init(text: text.text, spans: text.supervised, named: text.named) }
+  /// - Parameter weights: of the turns.
+  init(_ text: TrainingText, _ weights: [Float]) {
+    let counts = text.speakers.map { weights[$0] }
+    self.init(
+      text: text.text, spans: text.supervised, weights: counts.allSatisfy { $0 == 1 } ? [] : counts, named: text.named)
+  }
 }
 
 extension ChatMessage {

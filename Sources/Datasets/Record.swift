@@ -48,11 +48,24 @@ public struct Turn: Equatable, Sendable {
   public let text: String
   /// Where regions stand in the text, in order.
   public let mentions: [RegionMention]
+  /// Whether the turn is trained, where the record says so; nil leaves it to ``TrainedTurns``.
+  public let isTrained: Bool?
+  /// How much each of its tokens counts in losses where it is trained.
+  public let weight: Float
 
-  public init(_ role: Role, _ text: String, mentions: [RegionMention] = []) {
+  public init(
+    _ role: Role, _ text: String, mentions: [RegionMention] = [], isTrained: Bool? = nil, weight: Float = 1
+  ) {
     self.role = role
     self.text = text
     self.mentions = mentions
+    self.isTrained = isTrained
+    self.weight = weight
+  }
+
+  /// The same turn in other words.
+  public func saying(_ text: String, mentions: [RegionMention] = []) -> Turn {
+    Turn(role, text, mentions: mentions, isTrained: isTrained, weight: weight)
   }
 }
 

@@ -6,6 +6,8 @@ public struct Sample: Equatable, Sendable {
   public let ids: [Int32]
   /// For each token, whether the model is trained to produce it (the label is the token itself, not shifted).
   public let supervised: [Bool]
+  /// How much each supervised token counts in losses, 0 for others; empty where all count as 1.
+  public var weights: [Float] = []
   /// In the order of their placeholders.
   public let pictures: [PictureInput]
   /// Positions in `ids` of the placeholder tokens, ascending.
@@ -40,10 +42,15 @@ public struct Sample: Equatable, Sendable {
   }
 
   public init(
-    ids: [Int32], supervised: [Bool], pictures: [PictureInput], imagePositions: [Int], place: String, index: Int
+    ids: [Int32], supervised: [Bool], weights: [Float] = [], pictures: [PictureInput], imagePositions: [Int],
+    place: String, index: Int
   ) {
     (types, label, readPosition, feature) = ([], nil, nil, nil)
     precondition(ids.count == supervised.count, "Sample: \(ids.count) ids, \(supervised.count) flags")
+    precondition(
+      weights.isEmpty || zip(weights, supervised).map { ($0 > 0) == $1 } == supervised.map { _ in true },
+      "Sample: weights that do not go with what is supervised")
+    self.weights = weights
     self.ids = ids
     self.supervised = supervised
     self.pictures = pictures

@@ -98,16 +98,13 @@ final class Inspector: Sendable {
   }
 
   private func encode(_ record: Record, _ processor: Processor, _ facts: inout RecordFacts) {
-    guard record.turns.contains(where: { $0.role == .assistant }) else {
-      facts.findings.append(
-        Finding(.noSupervisedToken, at: record.place, record: record.index, "no turn is the assistant's"))
-      return
-    }
     var key = PackWriter()
     key.add("record")
     key.add(record.turns) { pack, turn in
       pack.add(turn.role.rawValue)
       pack.add(turn.text)
+      pack.add(UInt8(turn.isTrained.map { $0 ? 2 : 1 } ?? 0))
+      pack.add(turn.weight.bitPattern)
     }
     key.add(UInt32(record.images.count))
     for picture in facts.pictures {

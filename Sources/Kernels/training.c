@@ -2,7 +2,7 @@
 #include "vector_math.h"
 
 MULTIVERSION void mmd_cross_entropy(float *logits, const int32_t *targets, float *nll, size_t rows, size_t classes,
-                                    bool gradients) {
+                                    float scale, bool gradients) {
 #pragma clang fp reassociate(on)
   for (size_t r = 0; r < rows; r++, logits += classes) {
     const int32_t target = targets[r];
@@ -14,9 +14,9 @@ MULTIVERSION void mmd_cross_entropy(float *logits, const int32_t *targets, float
         logits[j] = exp_up_to_88(logits[j] - top);
         sum += logits[j];
       }
-      const float inverse = 1.0f / sum;
+      const float inverse = scale / sum;
       for (size_t j = 0; j < classes; j++) logits[j] *= inverse;
-      logits[target] -= 1.0f;
+      logits[target] -= scale;
     } else {
       for (size_t j = 0; j < classes; j++) sum += exp_up_to_88(logits[j] - top);
     }

@@ -255,21 +255,27 @@ private let llavaDefaultVision: JSON = [
 ]
 
 extension MultimodalModel {
-  /// Σ −log p(target) over rows of hidden states [N, D], and the value of each row [N].
-  public func crossEntropy(_ hidden: Tensor, targets: Tensor, _ context: Context) -> (sum: Tensor, nll: Tensor) {
-    context.crossEntropy(hidden: hidden, tokenHead.projection(context), targets: targets)
+  /// Σ −weight · log p(target) over rows of hidden states [N, D], and the value of each row [N] without its weight.
+  ///
+  /// - Parameter weights: of the rows [N]; nil: all count as 1.
+  public func crossEntropy(
+    _ hidden: Tensor, targets: Tensor, weights: Tensor? = nil, _ context: Context
+  ) -> (sum: Tensor, nll: Tensor) {
+    context.crossEntropy(hidden: hidden, tokenHead.projection(context), targets: targets, weights: weights)
   }
 
   /// The weighted losses of `terms` over rows of hidden states [N, D], and the sum of each without its weight.
   ///
-  /// - Parameter teacher: the model that distillation learns from, and its own states of the same rows.
+  /// - Parameters: `weights` of the rows [N], nil for 1; `teacher`, the model that distillation learns from, and its own
+  ///   states of the same rows.
   public func tokenLosses(
-    _ hidden: Tensor, targets: Tensor, teacher: (model: MultimodalModel, states: Tensor)? = nil, _ terms: TokenTerms,
+    _ hidden: Tensor, targets: Tensor, weights: Tensor? = nil, teacher: (model: MultimodalModel, states: Tensor)? = nil,
+    _ terms: TokenTerms,
     _ context: Context
   ) -> (sum: Tensor, crossEntropy: Double, squaredLogSum: Double, distillation: Double) {
     let silent = Context(context.backend)
     return context.tokenLosses(
-      hidden: hidden, tokenHead.projection(context), targets: targets,
+      hidden: hidden, tokenHead.projection(context), targets: targets, weights: weights,
       teacher: teacher.map { ($0.states, $0.model.tokenHead.projection(silent).weight) }, terms)
   }
 

@@ -56,6 +56,7 @@ extension Page {
       overflow-wrap: anywhere; min-width: 0; }
     .marked { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .84rem; margin: .3rem 0; color: var(--soft); }
     .marked .trained { color: var(--good); font-weight: 600; } .marked .picture { color: var(--note); }
+    .marked .weight { color: var(--warning); font-variant-numeric: tabular-nums; }
     figure { margin: .4rem 0 1rem; break-inside: avoid; } figcaption { font-weight: 600; font-size: .9rem; }
     svg { display: block; width: 100%; height: auto; max-width: 44rem; }
     svg text { fill: var(--soft); font: 12.5px system-ui, sans-serif; font-variant-numeric: tabular-nums; }

@@ -33,9 +33,10 @@ public struct Columns: Element {
   }
 }
 
-/// Text whose parts have different roles: what is trained, what is only read, what stands for pictures.
+/// Text whose parts have different roles: what is trained, what is only read, what stands for pictures, and how much what
+/// follows counts.
 public struct MarkedText: Element {
-  public enum Mark: String, Sendable { case plain, trained, picture }
+  public enum Mark: String, Sendable { case plain, trained, picture, weight }
 
   public var runs: [(mark: Mark, text: String)]
   public init(_ runs: [(mark: Mark, text: String)]) { self.runs = runs }

@@ -13,6 +13,7 @@ public struct DataConfiguration: Equatable, Sendable {
   public var onError = OnError.stop
   public var problem = Problem.auto
   public var labels: [String] = []
+  public var trainOn = TrainOnConfiguration()
   public var boxes = BoxesConfiguration()
   public var augment: AugmentConfiguration?
 
@@ -58,6 +59,9 @@ extension DataConfiguration: Section {
       "problem", \.problem, "what labels mean; auto: as the model or the labels say",
       otherNames: ["problem_type"]),
     Key("labels", \.labels, "names of labels by number; none: the model's own, or those in the data, sorted"),
+    Key(
+      "train_on", \.trainOn, "which turns of conversations are trained, where a turn does not say so itself",
+      otherNames: ["train_on_inputs", "train_on_prompt", "train_on_responses_only"]),
     Key("boxes", \.boxes, "how regions of pictures are written"),
     Key("augment", \.augment, "how pictures are changed each time they are trained on; null: not at all"),
   ]
@@ -71,6 +75,7 @@ extension DataConfiguration: Section {
     try require(
       Set(labels).count == labels.count && !labels.contains(""), key + "labels", "has a name twice or an empty one",
       "correct the names")
+    try trainOn.validate(at: key + "train_on.")
     try boxes.validate(at: key + "boxes.")
     try augment?.validate(at: key + "augment.")
     try sampling?.validate(at: key + "sampling.")

@@ -114,9 +114,10 @@ public protocol Backend: AnyObject, Sendable {
 
   // Loss
   /// Negative log-likelihood of each row's target under softmax(hidden · headᵀ), in blocks of rows.
-  /// `gradients` also gives d Σnll / d hidden and, where `head` is wanted, d Σnll / d head.
+  /// `wants` also gives d Σ weight · nll / d hidden and, where `head` is wanted, / d head, with `rowWeights` [T], nil for
+  /// 1; a row of weight 1 has the bits that it has without weights.
   func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
   ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?)
 
   /// The losses [T, 3] of `terms` under softmax(hidden · headᵀ), unweighted, in blocks of rows; a teacher's logits come
@@ -137,6 +138,13 @@ public protocol Backend: AnyObject, Sendable {
 }
 
 extension Backend {
+  /// Where all rows count alike.
+  public func crossEntropy(
+    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
+    crossEntropy(hidden: hidden, head: head, targets: targets, rowWeights: nil, wants: wants)
+  }
+
   /// Zeros of any type.
   public func zeros(_ shape: [Int], _ dtype: DType) -> Tensor {
     if dtype == .float32 { return zeros(shape) }

@@ -180,10 +180,10 @@ public final class ProfiledBackend: Backend {
   // MARK: Loss and optimiser
 
   public func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
   ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
     span("crossEntropy", [hidden, head], MatrixWork.crossEntropy(hidden, head, wants)) {
-      base.crossEntropy(hidden: hidden, head: head, targets: targets, wants: wants)
+      base.crossEntropy(hidden: hidden, head: head, targets: targets, rowWeights: rowWeights, wants: wants)
     }
   }
   public func tokenLosses(

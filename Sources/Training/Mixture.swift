@@ -18,7 +18,7 @@ struct Mixture {
   /// d total / d logScale and bias of pair objectives, by place.
   var slopes: [Int: (scale: Double, bias: Double)] = [:]
   /// Over the global batch, once they are known.
-  private(set) var counts: [Int]?
+  private(set) var counts: [Double]?
 
   init(_ objectives: [any Objective], step: Int) {
     self.objectives = objectives
@@ -32,10 +32,10 @@ struct Mixture {
   var isMixed: Bool { objectives.count > 1 }
 
   /// Takes up the counts of the global batch.
-  mutating func know(_ counts: [Int]) {
+  mutating func know(_ counts: [Double]) {
     self.counts = counts
     guard needsCounts else { return }
-    seeds = zip(weights, counts).map { $1 > 0 ? $0 / Double($1) : 0 }
+    seeds = zip(weights, counts).map { $1 > 0 ? $0 / $1 : 0 }
   }
 
   /// The same with nothing flowing back but from one objective.
@@ -66,6 +66,12 @@ struct Mixture {
     OrderedDictionary(uniqueKeysWithValues: objectives.enumerated().map { ($1.name, mean(total, $0)) })
   }
 
+  /// What the supervised tokens count together, where that is not their number; nil else.
+  func weight(_ total: Tally) -> Double? {
+    guard let place = objectives.firstIndex(where: { $0.counted == .tokens }) else { return nil }
+    return total.counts[place] == total.supervised ? nil : total.counts[place]
+  }
+
   /// The counts of objectives that do not count supervised tokens.
   func counts(_ total: Tally) -> OrderedDictionary<String, Int> {
     OrderedDictionary(
@@ -89,7 +95,7 @@ struct Tally {
   init(_ batch: Batch, _ objectives: [any Objective]) {
     (supervised, tokens, images) = (Double(batch.supervised), Double(batch.tokens), Double(batch.images))
     sums = objectives.map { _ in 0 }
-    counts = objectives.map { Double($0.counted.count(in: batch)) }
+    counts = objectives.map { $0.counted.count(in: batch) }
   }
 
   init(_ numbers: [Double]) {

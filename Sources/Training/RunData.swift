@@ -62,8 +62,7 @@ public struct RunData {
       }
       return nil
     }
-    var inputs = try ModelInputs(folder, model, maxLength: data.maxLength)
-    inputs.processor.boxes = data.boxes.style
+    var inputs = try ModelInputs(folder, model, data)
     if isTraining { inputs.processor.augmentation = data.augment?.rule }
     return inputs
   }
@@ -122,6 +121,16 @@ extension DataConfiguration {
   }
 }
 
+extension ModelInputs {
+  /// What makes samples of conversations as the run file asks for it, pictures as they are.
+  /// - Throws: `Fault` for files that are missing, damaged, or do not fit the model.
+  public init(_ folder: ModelFolder, _ model: MultimodalModel, _ data: DataConfiguration) throws {
+    try self.init(folder, model, maxLength: data.maxLength)
+    processor.boxes = data.boxes.style
+    processor.trained = data.trainOn.rule
+  }
+}
+
 extension BoxesConfiguration {
   /// What the run file's keys mean to records.
   var style: BoxStyle {
@@ -137,6 +146,23 @@ extension BoxesConfiguration {
     style.isStored = drawn == .stored
     (style.leastVisible, style.leastCovered) = (leastVisible, leastCovered)
     return style
+  }
+}
+
+extension TrainOnConfiguration {
+  /// What the run file's keys mean to records.
+  fileprivate var rule: TrainedTurns {
+    var rule = TrainedTurns()
+    rule.roles = Set(
+      roles.map { role in
+        switch role {
+        case .system: .system
+        case .user: .user
+        case .assistant: .assistant
+        }
+      })
+    rule.which = turns == .last ? .last : .all
+    return rule
   }
 }
 

@@ -20,6 +20,8 @@ public struct StepReport: Equatable, Sendable {
   /// ‖Δw‖ / ‖w‖ of what is trained in each part; where measured.
   public var updateSizes: OrderedDictionary<String, Double> = [:]
   public var supervisedTokens: Int
+  /// What the supervised tokens count together, where that is not their number: what losses of tokens are divided by.
+  public var supervisedWeight: Double?
   public var tokens: Int
   public var images: Int
   /// How many of the pictures had been seen before, over all ranks; nil where features are not kept.
@@ -60,6 +62,7 @@ public struct StepReport: Equatable, Sendable {
       ],
       "peak_memory_bytes": .integer(peakMemory),
     ]
+    json["supervised_weight"] = supervisedWeight.map(JSON.number)
     if !counts.isEmpty { json["counts"] = .object(counts.mapValues(JSON.integer)) }
     if !learned.isEmpty { json["learned"] = .object(learned.mapValues(JSON.number)) }
     if !objectiveNorms.isEmpty {

@@ -98,8 +98,8 @@ extension Trainer {
     let tokens = asked.filter { mixture.objectives[$0] is any TokenObjective }
     if tokens.count == 1, let plain = mixture.objectives[tokens[0]] as? CrossEntropy, plain.smoothing == 0 {
       let (sum, nll) = pass.model.crossEntropy(
-        pass.states, targets: pass.inputs.targets, recorder(tokens[0]))
-      tally.sums[tokens[0]] = backend.read(nll).reduce(0) { $0 + Double($1) }
+        pass.states, targets: pass.inputs.targets, weights: pass.inputs.targetWeights, recorder(tokens[0]))
+      tally.sums[tokens[0]] = pass.batch.weightedSum(backend.read(nll))
       add(sum, mixture.seeds[tokens[0]])
     } else if !tokens.isEmpty {
       let sum = tokenLosses(pass, mixture, tokens, &tally, context)
@@ -143,7 +143,8 @@ extension Trainer {
       } : nil
     let isSilent = places.allSatisfy { mixture.seeds[$0] == 0 }
     let found = pass.model.tokenLosses(
-      pass.states, targets: inputs.targets, teacher: taught, terms, isSilent ? Context(backend) : context)
+      pass.states, targets: inputs.targets, weights: inputs.targetWeights, teacher: taught, terms,
+      isSilent ? Context(backend) : context)
     let sums = TokenSums(
       crossEntropy: found.crossEntropy, squaredLogSum: found.squaredLogSum, distillation: found.distillation)
     for (place, objective) in objectives { tally.sums[place] = objective?.value(sums) ?? 0 }
@@ -169,22 +170,22 @@ extension Trainer {
       objectives.map { objective in
         // Features are as wide on every rank; one without any learns it from the others.
         let width = (objective as? any PairObjective).flatMap { features[$0.pairs]?[place]?.visual.width } ?? 0
-        return [Double(objective.counted.count(in: micro.batch)), Double(width)]
+        return [objective.counted.count(in: micro.batch), Double(width)]
       }.joined()
     }
     let width = 2 * objectives.count
     let all = try profile.phase(.communication) {
       try communicator.gatherMicroBatches(records, width: width, count: count)
     }
-    func column(_ number: Int) -> [Int] { (0..<count).map { Int(all[$0 * width + number]) } }
+    func column(_ number: Int) -> [Double] { (0..<count).map { all[$0 * width + number] } }
     let counts = objectives.indices.map { column(2 * $0) }
     mixture.know(counts.map { $0.reduce(0, +) })
     for (place, objective) in objectives.enumerated() {
       guard let objective = objective as? any PairObjective, let parameters = pairParameters[place] else { continue }
-      let wide = column(2 * place + 1).max() ?? 0
+      let wide = Int(column(2 * place + 1).max() ?? 0)
       guard wide > 0 else { continue }
       let field = PairField(
-        features[objective.pairs] ?? [], counts: counts[place], width: wide, communicator, backend)
+        features[objective.pairs] ?? [], counts: counts[place].map(Int.init), width: wide, communicator, backend)
       let found = try profile.phase(.loss) { try objective.losses(field, parameters.numbers(backend)) }
       mixture.outcomes[place] = found
       let slopes = try communicator.sumInOrder(
@@ -216,7 +217,7 @@ extension Trainer {
       try reducer.beginStep(microBatchCount: count)
       for (number, micro) in own.enumerated() { _ = compute(micro, alone, own: number, isRehearsal: true) }
       let reduced = try profile.phase(.communication) { try reducer.finish() }
-      let scale = alone.scale(of: (mixture.counts ?? []).map(Double.init))
+      let scale = alone.scale(of: mixture.counts ?? [])
       let gradients: [Tensor?] = parameters.indices.map { index in
         guard reduced.present[index] else { return nil }
         return backend.adopt(

@@ -176,6 +176,7 @@ public final class Trainer {
         OrderedDictionary(uniqueKeysWithValues: squares.keys.map { ($0, rate($0)) })), seconds: 0, dataSeconds: 0,
       communicationSeconds: 0, exposedSeconds: 0, bytesSent: 0, peakMemory: 0)
     report.counts = mixture.counts(total)
+    report.supervisedWeight = mixture.weight(total)
     for parameter in parameters where parameter.name.hasPrefix(PairParameters.prefix) {
       let name = String(parameter.name.dropFirst(PairParameters.prefix.count))
       report.learned[name] = Double(backend.read(parameter.value)[0])

@@ -15,11 +15,11 @@ struct Check: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reads, decodes and encodes every record before any training.",
     discussion: """
-      Lists what is wrong, or may be, with file:line and what to do about it: records and pictures that cannot be read or
-      trained on, copies and near copies, leaks into validation, contradictions, questions that give their answers away,
+      Lists what is wrong, or may be, with file:line and what to do about it: records and pictures that cannot be read or \
+      trained on, copies and near copies, leaks into validation, contradictions, questions that give their answers away, \
       answers and groups that are out of balance. The exit code is 65 when there is an error; warnings do not count.
 
-      Under mpirun the ranks share the work; the report is the same. What was looked at is kept in the cache folder, so
+      Under mpirun the ranks share the work; the report is the same. What was looked at is kept in the cache folder, so \
       that a second look is quick and one that was broken off goes on.
       """)
 
@@ -116,7 +116,7 @@ private struct InspectedData {
         InspectedSet(
           name: stage.name, content, trainingFiles: stage.data.train.count, maxLength: longest,
           settings:
-            "\(settings) \(longest) \(stage.data.boxes) \(String(describing: stage.data.augment)) \(inputs?.processor.vision.map { "\($0.tokensPerImage) \($0.token)" } ?? "")"
+            "\(settings) \(longest) \(stage.data.boxes) \(stage.data.trainOn) \(String(describing: stage.data.augment)) \(inputs?.processor.vision.map { "\($0.tokensPerImage) \($0.token)" } ?? "")"
         ))
     }
     all = sets

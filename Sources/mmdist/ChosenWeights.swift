@@ -47,8 +47,7 @@ struct ChosenWeights {
       adapter: kind == .adapter ? name : nil, converted: weights.callAsFunction, backend
     ).adapted
     var inputs = try ModelInputs(
-      adapted.folder, adapted.model,
-      maxLength: configuration.runStages[configuration.runStages.count - 1].data.maxLength)
+      adapted.folder, adapted.model, configuration.runStages[configuration.runStages.count - 1].data)
     let features = inputs.processor.vision.flatMap {
       configuration.featureCache(for: adapted.model, $0.processor, backend) { say(communicator, $0) }
     }

@@ -108,7 +108,8 @@ final class ProcessorFaultTests: XCTestCase {
   }
 
   func testATemplateThatRefuses() throws {
-    let talk = Record(id: nil, turns: [Turn(.system, "x")], images: [], place: "train.jsonl:3", index: 2)
+    let talk = Record(
+      id: nil, turns: [Turn(.system, "x"), Turn(.assistant, "y")], images: [], place: "train.jsonl:3", index: 2)
     XCTAssertEqual(try fault(processor(vision: nil), talk).what, "no system turns here")
   }
 

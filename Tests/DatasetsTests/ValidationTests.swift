@@ -55,15 +55,6 @@ final class ValidationTests: XCTestCase {
     XCTAssertEqual(firsts, [10, 60])
   }
 
-  func testNoAnswerIsSeenEarly() throws {
-    let folder = try TemporaryFolder()
-    let path = try folder.write(#"{"conversations": [{"from": "human", "value": "q"}]}"#, to: "a.jsonl")
-    let set = RecordSet([try RecordSource(path: path)])
-    XCTAssertEqual(
-      try thrownFault { try set.validateAll() }.what, "no supervised token: no turn is the assistant's")
-    XCTAssertEqual(try set.record(0).turns.count, 1)
-  }
-
   func testAlsoCheckIsAskedOfGoodRecordsOnly() throws {
     let folder = try TemporaryFolder()
     let set = try set(folder, records: 10, bad: [3: "none.png"])

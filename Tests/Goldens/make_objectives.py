@@ -49,11 +49,15 @@ class Pass:
         places = torch.tensor(self.places)
         return self.logits[places - 1], self.labels[places]
 
-    def mean_log_probabilities(self):
-        """Of each answer, which is a run of trained tokens."""
-        logits, targets = self.said
+    @property
+    def answers(self):
+        """Where runs of trained tokens begin and end among those that are trained."""
         starts = [at for at, place in enumerate(self.places) if at == 0 or place != self.places[at - 1] + 1]
-        return [-F.cross_entropy(logits[a:b], targets[a:b]) for a, b in zip(starts, starts[1:] + [len(self.places)])]
+        return list(zip(starts, starts[1:] + [len(self.places)]))
+
+    def mean_log_probabilities(self):
+        logits, targets = self.said
+        return [-F.cross_entropy(logits[a:b], targets[a:b]) for a, b in self.answers]
 
 
 sample_rows = 16

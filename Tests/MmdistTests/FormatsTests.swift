@@ -183,6 +183,85 @@ final class FormatsTests: ProgramTestCase {
     }
   }
 
+  /// The other ways to write the same records.
+  func testOtherSpellings() throws {
+    let wanted = try writeReference()
+    try write(
+      "list.json",
+      "[" + String(decoding: bytes("llava.jsonl"), as: UTF8.self).split(separator: "\n").joined(separator: ",\n") + "]")
+    try lines("alpaca.jsonl") {
+      let words = $0.question.split(separator: "\n").map { JSON.string(String($0)) }
+      return ["image": .string($0.image), "instruction": words[0], "input": words[1], "output": .string($0.answer)]
+    }
+    // Without a tag the picture goes to the front.
+    try lines("questions.jsonl") {
+      [
+        "image": .string($0.image), "question": .string(String($0.question.dropFirst("<image>".count))),
+        "answer": .string($0.answer),
+      ]
+    }
+    try write(
+      "questions.tsv",
+      "image\tprompt\tcompletion\n"
+        + talks.map { "\($0.image)\t\"\($0.question)\"\t\"\($0.answer)\"\n" }.joined())
+    try lines("chosen.jsonl") { one in
+      func talk(_ answer: String) -> JSON {
+        [["role": "user", "content": .string(one.question)], ["role": "assistant", "content": .string(answer)]]
+      }
+      return ["images": [.string(one.image)], "chosen": talk(one.answer), "rejected": talk("No.")]
+    }
+    try lines("base64.jsonl") { ["messages": parts($0, ["type": "image", "base64": .string(try self.base64($0))])] }
+    for data in [
+      "{path: list.json}", "{path: alpaca.jsonl}", "{path: questions.jsonl}", "{path: questions.tsv}",
+      "{path: chosen.jsonl}", "{path: base64.jsonl}",
+    ] {
+      XCTAssertEqual(try losses(data), wanted, data)
+    }
+    // A system prompt beside the turns.
+    func spoken(_ name: String, _ system: JSON?, turn: JSON?) throws {
+      try lines(name) {
+        let turns: [JSON] = [
+          ["from": "human", "value": .string($0.question)], ["from": "gpt", "value": .string($0.answer)],
+        ]
+        let record: JSON = ["image": .string($0.image), "conversations": .array((turn.map { [$0] } ?? []) + turns)]
+        return system.map { record.setting("system", to: $0) } ?? record
+      }
+    }
+    try spoken("inside.jsonl", nil, turn: ["from": "system", "value": "Be brief."])
+    try spoken("beside.jsonl", "Be brief.", turn: nil)
+    let brief = try losses("{path: inside.jsonl}")
+    XCTAssertEqual(try losses("{path: beside.jsonl, format: sharegpt}", ranks: 2), brief)
+    XCTAssertNotEqual(brief, wanted)
+  }
+
+  /// Folders and archives of pictures with captions in their other forms.
+  func testOtherFoldersAndArchives() throws {
+    try lines("llava.jsonl") {
+      [
+        "image": .string($0.image),
+        "conversations": [["from": "human", "value": "<image>"], ["from": "gpt", "value": .string($0.answer)]],
+      ]
+    }
+    let wanted = try losses("{path: llava.jsonl}")
+    try lines("metadata.jsonl") { ["file_name": .string($0.image), "text": .string($0.answer)] }
+    try write("pairs.tsv", "image_path\tcaption\n" + talks.map { "\($0.image)\t\($0.answer)\n" }.joined())
+    var archive = Data()
+    for (number, talk) in talks.enumerated() {
+      archive += tarMember("\(number).jpg", try bytes(talk.image))
+      archive += tarMember("\(number).json", Data(JSON.object(["caption": .string(talk.answer)]).description.utf8))
+    }
+    try (archive + Data(count: 1024)).write(to: URL(fileURLWithPath: path("set.tar")))
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "-q", "-k", "-S", ".gz", path("set.tar")]
+    try process.run()
+    process.waitUntilExit()
+    try FileManager.default.moveItem(atPath: path("set.tar.gz"), toPath: path("set.tgz"))
+    for data in [folder, "pairs.tsv", "set.tar", "set.tgz"] {
+      XCTAssertEqual(try losses("{path: \(data)}", ranks: data == "set.tgz" ? 2 : nil), wanted, data)
+    }
+  }
+
   func testArchivesOfConversations() throws {
     let wanted = try writeReference()
     var archive = Data()

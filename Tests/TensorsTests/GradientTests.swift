@@ -143,6 +143,11 @@ final class GradientTests: XCTestCase {
       try check("squaredDistance", [[4, 6], [4, 6]]) { $1.squaredDistance($0[0], $0[1], normalises: normalises).sum }
     }
     try check("preference", [[7], [7]]) { $1.preference(better: $0[0], worse: $0[1], groups: [0..<3, 4..<5]).sum }
+    try check("weighted preference", [[7], [7]]) {
+      $1.preference(
+        better: $0[0], worse: $0[1], groups: [0..<3, 4..<5], weights: [0.5, 2, 1, 9, 0.25, 1, 1]
+      ).sum
+    }
     let context = Context(try CPUBackend(threads: 1))
     let zero = context.backend.zeros([1, 3])
     XCTAssertEqual(context.squaredDistance(zero, zero, normalises: true).value, 0, "no length is no division by 0")
@@ -167,6 +172,12 @@ final class GradientTests: XCTestCase {
       let isTaught = terms.distillation > 0
       try check(name, [[4, 6], [11, 6]]) {
         $1.tokenLosses(hidden: $0[0], Projection($0[1]), targets: targets, teacher: isTaught ? teacher : nil, terms).sum
+      }
+      let counts = backend.tensor([0.5, 1, 3, 0.25], [4])
+      try check(name + " by weight", [[4, 6], [11, 6]]) {
+        $1.tokenLosses(
+          hidden: $0[0], Projection($0[1]), targets: targets, weights: counts, teacher: isTaught ? teacher : nil, terms
+        ).sum
       }
       try check(name + " under an update", [[4, 6]]) {
         let head = Projection(random([11, 6], "head", backend), update: update)
@@ -270,6 +281,21 @@ final class GradientTests: XCTestCase {
     let backend = try CPUBackend(threads: 1)
     let targets = backend.tensor([2, 0, 10, 5] as [Int32])
     try check("crossEntropy", [[4, 6], [11, 6]]) { $1.crossEntropy(hidden: $0[0], head: $0[1], targets: targets).sum }
+    let weights = backend.tensor([0.5, 1, 3, 0.25], [4])
+    try check("crossEntropy by weight", [[4, 6], [11, 6]]) {
+      $1.crossEntropy(hidden: $0[0], head: $0[1], targets: targets, weights: weights).sum
+    }
+    // Rows of weight 1 have the bits that they have without weights.
+    let (hidden, head) = (random([4, 6], "hidden", backend), random([11, 6], "head", backend))
+    func rows(_ weights: Tensor?) -> [Float] {
+      let found = backend.crossEntropy(
+        hidden: hidden, head: head, targets: targets, rowWeights: weights, wants: (true, false))
+      return found.hidden.map(backend.read) ?? []
+    }
+    XCTAssertEqual(rows(weights)[6..<12], rows(nil)[6..<12])
+    for (weighted, plain) in zip(rows(weights)[12..<18], rows(nil)[12..<18]) {
+      XCTAssertEqual(weighted, 3 * plain, accuracy: 1e-6)
+    }
   }
 
   func testRecomputationGivesTheSameBits() throws {

@@ -31,6 +31,8 @@ struct ObjectiveRun: Sendable {
   var isBalanced = false
   var textDropout: Double?
   var records: [Int] = Array(0..<14)
+  /// How much each token of each record counts, where they do not all count alike.
+  var weights: [[Float]]?
 
   /// The matrix that does not start as the model's files have it.
   static let changed = "model.multi_modal_projector.linear_2.weight"
@@ -99,7 +101,7 @@ struct ObjectiveRun: Sendable {
   }
 
   func loader(after step: Int, _ communicator: any Communicator) throws -> Loader {
-    let (golden, regions, records) = (golden, figures["regions"]?.array ?? [], records)
+    let (golden, regions, records, weights) = (golden, figures["regions"]?.array ?? [], records, weights)
     let imageToken = try ModelFolder(golden.modelFolder).makeModel().eyes?.imageTokenID
     return Loader(
       sampler: try Sampler(counts: [records.count], weights: [1], shuffle: false, seed: 0),
@@ -108,6 +110,7 @@ struct ObjectiveRun: Sendable {
       makeSample: { number in
         let index = records[number]
         var sample = try golden.sample(index, imageToken: imageToken)
+        if let weights { sample = sample.weighing(weights[index]) }
         sample.regions = regions.filter { $0["record"]?.integer == index }.map { region in
           let tokens = region.integers("tokens")
           return Sample.Region(
@@ -153,5 +156,14 @@ extension ObjectiveRun.Outcome {
       // A parameter that was never updated has no gradient.
       if state.updates > 0 { gradients[state.parameter.name] = backend.read(state.tensors[0].value) }
     }
+  }
+}
+
+extension Sample {
+  /// The same where tokens of weight 0 are not trained.
+  func weighing(_ weights: [Float]) -> Sample {
+    Sample(
+      ids: ids, supervised: weights.map { $0 > 0 }, weights: weights, pictures: pictures,
+      imagePositions: imagePositions, place: place, index: index)
   }
 }

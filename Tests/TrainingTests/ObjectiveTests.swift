@@ -12,7 +12,9 @@ import XCTest
 
 /// Every objective against the formulas of its reference, on any number of ranks and micro-batches of any size.
 final class ObjectiveTests: FolderTests {
-  private func compare(_ outcome: ObjectiveRun.Outcome, _ wanted: JSON, _ place: String) throws {
+  private func compare(
+    _ outcome: ObjectiveRun.Outcome, _ wanted: JSON, in folder: String = "objectives", _ place: String
+  ) throws {
     let value = try XCTUnwrap(wanted["value"]?.double)
     XCTAssertEqual(outcome.reports[0].loss, value, accuracy: 1e-5 * value, place)
     let norms = try XCTUnwrap(wanted["gradient_norms"]?.object)
@@ -24,7 +26,7 @@ final class ObjectiveTests: FolderTests {
       let found = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
       XCTAssertEqual(found, norm, accuracy: 5e-5 * norm + 1e-7 * largest, "\(place): \(name)")
     }
-    let file = try SafeTensorsFile(Golden.fixtures + "/objectives/golden.safetensors")
+    let file = try SafeTensorsFile(Golden.fixtures + "/\(folder)/golden.safetensors")
     let name = try XCTUnwrap(wanted["name"]?.string)
     if let gradient = own[ObjectiveRun.changed] {
       XCTAssertLessThan(relativeDistance(gradient, try file.floats("grad." + name)), 1e-5, place)
@@ -52,6 +54,62 @@ final class ObjectiveTests: FolderTests {
         }
       }
     }
+  }
+
+  // MARK: Weights
+
+  /// The run of a case of `make_weights.py`.
+  private func weightedRun(_ keys: JSON, _ figures: JSON) throws -> ObjectiveRun {
+    var run = try ObjectiveRun(keys)
+    run.records = figures.integers("records")
+    run.weights = try XCTUnwrap(figures["weights"]?.array).map { ($0.array ?? []).map { Float($0.double ?? -1) } }
+    run.globalBatch = run.records.count
+    return run
+  }
+
+  func testTokensThatCountAsTheirWeightsSay() throws {
+    let figures = try JSON(contentsOf: Golden.fixtures + "/weights/golden.json")
+    let cases = try XCTUnwrap(figures["cases"]?.array)
+    XCTAssertEqual(cases.count, 4)
+    for wanted in cases {
+      var run = try weightedRun(wanted["objective"] ?? .null, figures)
+      let name = try XCTUnwrap(wanted["name"]?.string)
+      for micro in [1, 4, 11] {
+        run.microBatch = micro
+        let alone = try run.train()
+        try compare(alone, wanted, in: "weights", "\(name), micro-batches of \(micro)")
+        let told = run.records.flatMap { run.weights?[$0].dropFirst().filter { $0 > 0 } ?? [] }
+        XCTAssertEqual(alone.reports[0].supervisedTokens, told.count)
+        if name == "image_contrast" {
+          XCTAssertNil(alone.reports[0].supervisedWeight)
+        } else {
+          let weight = told.reduce(0) { $0 + Double($1) }
+          XCTAssertEqual(try XCTUnwrap(alone.reports[0].supervisedWeight), weight, accuracy: 1e-9, name)
+        }
+        for ranks in [2, 3] {
+          XCTAssertEqual(try run.train(ranks: ranks), alone, "\(name), micro-batches of \(micro), \(ranks) ranks")
+        }
+      }
+    }
+  }
+
+  func testWeightsThatAreAllOneChangeNoBit() throws {
+    let figures = try JSON(contentsOf: Golden.fixtures + "/weights/golden.json")
+    var run = try weightedRun(["cross_entropy": 1, "image_contrast": ["weight": 0.5, "against": "blank"]], figures)
+    run.microBatch = 3
+    func train(_ weights: [[Float]]) throws -> ObjectiveRun.Outcome {
+      run.weights = weights
+      return try run.train()
+    }
+    let given = try XCTUnwrap(run.weights)
+    let ones = try train(given.map { $0.map { $0 > 0 ? 1 : 0 } })
+    XCTAssertNil(ones.reports[0].supervisedWeight)
+    // A power of two in all places is divided out again, bit by bit.
+    let fours = try train(given.map { $0.map { $0 > 0 ? 4 : 0 } })
+    XCTAssertEqual(fours.reports[0].supervisedWeight, 4 * Double(ones.reports[0].supervisedTokens))
+    XCTAssertEqual(fours.reports[0].loss, ones.reports[0].loss)
+    XCTAssertEqual(fours.gradients, ones.gradients)
+    XCTAssertNotEqual(try train(given).gradients, ones.gradients)
   }
 
   func testTwelveStepsOfAMixture() throws {

@@ -129,7 +129,7 @@ struct PlacedRegions {
             number: mention.number))
       }
       text += String(decoding: old[position...], as: UTF8.self)
-      return Turn(turn.role, text, mentions: mentions)
+      return turn.saying(text, mentions: mentions)
     }
   }
 }

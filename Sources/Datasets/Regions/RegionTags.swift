@@ -89,7 +89,7 @@ struct RegionTags {
       }
     }
     if let open { throw Fault(.badData, "<region:\(open.name)> is not closed", "put </region> behind its words") }
-    return Turn(turn.role, String(decoding: text, as: UTF8.self), mentions: found)
+    return turn.saying(String(decoding: text, as: UTF8.self), mentions: found)
   }
 
   private mutating func mention(_ range: Range<Int>, _ form: RegionMention.Form, _ region: Int?) -> RegionMention {

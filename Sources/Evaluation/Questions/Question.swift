@@ -57,7 +57,7 @@ extension Record {
   /// The same conversation without any picture: image tags go, and with each one line break beside it.
   func withoutPictures() -> Record {
     Record(
-      id: id, turns: turns.map { Turn($0.role, $0.text.withoutImageTags) }, images: [], place: place, index: index,
+      id: id, turns: turns.map { $0.saying($0.text.withoutImageTags) }, images: [], place: place, index: index,
       metadata: metadata)
   }
 }

@@ -217,9 +217,9 @@ void mmd_transpose_bf16(const uint16_t *_Nonnull x, size_t stride, size_t rows, 
 
 // --- loss and optimiser -----------------------------------------------------------------------
 
-/// nll[i] = log Σ exp(logits[i]) − logits[i, target]; with gradients, logits become softmax − one-hot.
+/// nll[i] = log Σ exp(logits[i]) − logits[i, target]; with gradients, logits become scale · (softmax − one-hot).
 void mmd_cross_entropy(float *_Nonnull logits, const int32_t *_Nonnull targets, float *_Nonnull nll, size_t rows,
-                       size_t classes, bool gradients);
+                       size_t classes, float scale, bool gradients);
 
 /// The losses of one row of logits, by weight: label smoothing of the cross-entropy, the square of log Σ exp (z-loss), the
 /// distance from a teacher's logits at a temperature.

@@ -1,13 +1,15 @@
 extension Context {
-  /// Σ over rows of −log softmax(hidden · headᵀ)[target], head and loss in one, in blocks of rows.
+  /// Σ over rows of −weight · log softmax(hidden · headᵀ)[target], head and loss in one, in blocks of rows.
   ///
-  /// - Parameters: hidden [T, D], head [V, D], targets [T].
-  /// - Returns: the sum [1], and each row's negative log-likelihood [T], which carries no gradient.
-  public func crossEntropy(hidden: Tensor, head: Tensor, targets: Tensor) -> (sum: Tensor, nll: Tensor) {
+  /// - Parameters: hidden [T, D], head [V, D], targets [T], weights [T], nil for 1.
+  /// - Returns: the sum [1], and each row's negative log-likelihood [T], unweighted, which carries no gradient.
+  public func crossEntropy(
+    hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor? = nil
+  ) -> (sum: Tensor, nll: Tensor) {
     let backend = backend
     let found = backend.crossEntropy(
-      hidden: hidden, head: head, targets: targets, wants: (tracks(hidden), tracks(head)))
-    let total = backend.read(found.nll).reduce(0) { $0 + Double($1) }
+      hidden: hidden, head: head, targets: targets, rowWeights: weights, wants: (tracks(hidden), tracks(head)))
+    let total = weightedSum(backend.read(found.nll), weights.map(backend.read))
     let sum = backend.tensor([Float(total)], [1])
     record("crossEntropy", inputs: [hidden, head], output: sum) { seed in
       let factor = backend.read(seed)[0]
@@ -20,9 +22,11 @@ extension Context {
   /// The same under a head with a low-rank update: [h, s · h Aᵀ] times [W, B] is the product with W + s B A.
   ///
   /// - Precondition: the head has no bias, and its update no magnitude.
-  public func crossEntropy(hidden: Tensor, _ head: Projection, targets: Tensor) -> (sum: Tensor, nll: Tensor) {
+  public func crossEntropy(
+    hidden: Tensor, _ head: Projection, targets: Tensor, weights: Tensor? = nil
+  ) -> (sum: Tensor, nll: Tensor) {
     let (hidden, head) = plainHead(hidden, head)
-    return crossEntropy(hidden: hidden, head: head, targets: targets)
+    return crossEntropy(hidden: hidden, head: head, targets: targets, weights: weights)
   }
 
   /// States and a matrix whose product is what a head makes of the states.
@@ -33,6 +37,12 @@ extension Context {
     let weight = backend.cast(head.weight, to: .float32)
     return (joinColumns([hidden, low]), joinColumns([weight, update.up]))
   }
+}
+
+/// Σ weight · loss in double precision, in order; without weights each counts as 1.
+private func weightedSum(_ losses: [Float], _ weights: [Float]?) -> Double {
+  guard let weights else { return losses.reduce(0) { $0 + Double($1) } }
+  return zip(losses, weights).reduce(0) { $0 + Double($1.0) * Double($1.1) }
 }
 
 /// Losses of next tokens that come from the same logits, by weight.
@@ -53,20 +63,23 @@ public struct TokenTerms: Equatable, Sendable {
 }
 
 extension Context {
-  /// Σ over rows of the weighted losses of `terms`, [1], and the sum of each loss without its weight.
+  /// Σ over rows of the weighted losses of `terms`, [1], and the sum of each loss without its weight there.
   ///
-  /// - Parameter teacher: states [T, D′] and head [V, D′] of the model that distillation learns from.
+  /// - Parameters: `weights` [T] of the rows, nil for 1, which all sums have in them; `teacher`, states [T, D′] and head
+  ///   [V, D′] of the model that distillation learns from.
   public func tokenLosses(
-    hidden: Tensor, _ head: Projection, targets: Tensor, teacher: (hidden: Tensor, head: Tensor)? = nil,
-    _ terms: TokenTerms
+    hidden: Tensor, _ head: Projection, targets: Tensor, weights: Tensor? = nil,
+    teacher: (hidden: Tensor, head: Tensor)? = nil, _ terms: TokenTerms
   ) -> (sum: Tensor, crossEntropy: Double, squaredLogSum: Double, distillation: Double) {
     let backend = backend
     let (hidden, head) = plainHead(hidden, head)
     let found = backend.tokenLosses(
-      hidden: hidden, head: head, targets: targets, teacher: teacher, terms, rowWeights: nil,
+      hidden: hidden, head: head, targets: targets, teacher: teacher, terms, rowWeights: weights,
       wants: (tracks(hidden), tracks(head)))
-    var sums = [0.0, 0.0, 0.0]
-    for (place, loss) in backend.read(found.losses).enumerated() { sums[place % 3] += Double(loss) }
+    let (losses, counts) = (backend.read(found.losses), weights.map(backend.read))
+    let sums = (0..<3).map { term in
+      weightedSum(stride(from: term, to: losses.count, by: 3).map { losses[$0] }, counts)
+    }
     let total =
       Double(terms.crossEntropy) * sums[0] + Double(terms.squaredLogSum) * sums[1] + Double(terms.distillation)
       * sums[2]

@@ -31,16 +31,23 @@ extension Context {
 
   /// −log σ(Δ) of each group, where Δ is the mean of `worse` minus that of `better` over the rows of the group: the loss
   /// is small where the better is lower. [T], [T] → [1]
-  public func preference(better: Tensor, worse: Tensor, groups: [Range<Int>]) -> (sum: Tensor, value: Double) {
+  ///
+  /// - Parameter weights: of the T rows in these means; empty: all count as 1.
+  public func preference(
+    better: Tensor, worse: Tensor, groups: [Range<Int>], weights: [Float] = []
+  ) -> (sum: Tensor, value: Double) {
     let (backend, count) = (backend, better.count)
+    let shares = weights.isEmpty ? [Double](repeating: 1, count: count) : weights.map(Double.init)
+    precondition(shares.count == count, "preference: \(shares.count) weights for \(count) rows")
     let (good, bad) = (backend.read(better), backend.read(worse))
     var value = 0.0
     var slopes = [Float](repeating: 0, count: count)
     for group in groups {
-      let mean = { (values: [Float]) in values[group].reduce(0) { $0 + Double($1) } / Double(group.count) }
+      let whole = shares[group].reduce(0, +)
+      let mean = { (values: [Float]) in group.reduce(0) { $0 + shares[$1] * Double(values[$1]) } / whole }
       let margin = mean(bad) - mean(good)
       value += softplus(-margin)
-      for row in group { slopes[row] += Float(sigmoid(-margin) / Double(group.count)) }
+      for row in group { slopes[row] += Float(shares[row] * sigmoid(-margin) / whole) }
     }
     let sum = backend.tensor([Float(value)], [1])
     record("preference", inputs: [better, worse], output: sum) { [slopes] seed in

@@ -3,8 +3,8 @@ import Models
 import RunFile
 import Tensors
 
-/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each answer, log p the mean over its tokens:
-/// the answer has to come from the picture.
+/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each answer, log p the mean over its tokens
+/// by their weights: the answer has to come from the picture.
 ///
 /// Answers of a conversation are judged one by one: one that is easily seen does not make up for others.
 /// The wrong picture is that of the next record of the micro-batch that has one, or a blank one.
@@ -26,7 +26,8 @@ public struct ImageContrast: LocalObjective {
     let right = pass.model.tokenLogLosses(pass.states, targets: inputs.targets, context)
     let wrong = pass.model.tokenLogLosses(
       pass.states(seeing: wrongPictures(pass, context), context), targets: inputs.targets, context)
-    return context.preference(better: right, worse: wrong, groups: pass.batch.answers)
+    return context.preference(
+      better: right, worse: wrong, groups: pass.batch.answers, weights: pass.batch.targetWeights)
   }
 
   /// Rows of other pictures for every picture of the batch.

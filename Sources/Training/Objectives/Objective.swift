@@ -47,7 +47,7 @@ extension TokenObjective {
 
 /// What the sum of an objective is divided by.
 public enum Counted: Hashable, Sendable {
-  /// Tokens that are trained, or texts with labels.
+  /// Tokens that are trained, each as its weight says, or texts with labels.
   case tokens
   /// Records with pictures and trained tokens.
   case pairs
@@ -58,13 +58,13 @@ public enum Counted: Hashable, Sendable {
   /// Those of records beside which the micro-batch has another with pictures.
   case comparisons
 
-  func count(in batch: Batch) -> Int {
+  func count(in batch: Batch) -> Double {
     switch self {
-    case .tokens: return batch.supervised
-    case .pairs: return batch.recordPairs.count
-    case .regions: return batch.regions.reduce(0) { $0 + $1.count { !$0.rows.isEmpty && !$0.tokens.isEmpty } }
-    case .answers: return batch.answers.count
-    case .comparisons: return batch.recordPairs.count > 1 ? batch.answers.count : 0
+    case .tokens: return batch.weight
+    case .pairs: return Double(batch.recordPairs.count)
+    case .regions: return Double(batch.regions.reduce(0) { $0 + $1.count { !$0.rows.isEmpty && !$0.tokens.isEmpty } })
+    case .answers: return Double(batch.answers.count)
+    case .comparisons: return batch.recordPairs.count > 1 ? Double(batch.answers.count) : 0
     }
   }
 }

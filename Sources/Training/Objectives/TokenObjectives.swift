@@ -1,7 +1,7 @@
 import RunFile
 import Tensors
 
-/// −log p of every supervised token, with label smoothing where asked for.
+/// −log p of every supervised token, each times its weight, with label smoothing where asked for.
 public struct CrossEntropy: TokenObjective {
   public let name = "cross_entropy"
   public let weight: WeightCourse

@@ -2,15 +2,17 @@ import Kernels
 
 extension CPUBackend {
   public func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
   ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
-    precondition(hidden.rows == targets.count, "crossEntropy: \(hidden.shape) and \(targets.count) targets")
+    precondition(
+      hidden.rows == targets.count && rowWeights?.count ?? hidden.rows == hidden.rows,
+      "crossEntropy: \(hidden.shape), \(targets.count) targets, \(rowWeights?.count ?? hidden.rows) weights")
     let (classes, nll, wanted) = (head.rows, floats([hidden.rows]), wants.hidden || wants.head)
     let found = logitBlocks(hidden, head, wants) { block, logits in
       workers.run(block.count) { row in
         mmd_cross_entropy(
           logits.floats + row * classes, targets.integers + block.lowerBound + row, nll.floats + block.lowerBound + row,
-          1, classes, wanted)
+          1, classes, rowWeights.map { $0.floats[block.lowerBound + row] } ?? 1, wanted)
       }
     }
     return (nll, found.hidden, found.head)
