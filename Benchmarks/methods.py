@@ -15,7 +15,7 @@ a.add_argument("--mmdist", default="mmdist"); a.add_argument("--model"); a.add_a
 a.add_argument("--threads", type=int, default=2); a.add_argument("--steps", type=int, default=6)
 o = a.parse_args()
 environment = dict(os.environ, OMP_NUM_THREADS=str(o.threads))
-program = shutil.which(o.mmdist) or str(Path(o.mmdist).resolve())
+program = str(Path(shutil.which(o.mmdist) or o.mmdist).resolve())
 
 # What is said of the language part; the projector, untrained in the demo, is always trained whole.
 methods = {

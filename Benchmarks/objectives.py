@@ -12,7 +12,7 @@ a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDes
 a.add_argument("--mmdist", default="mmdist"); a.add_argument("--only", nargs="*"); a.add_argument("--seeds", nargs="*", type=int, default=[0])
 a.add_argument("--threads", type=int, default=2); a.add_argument("--steps", type=int, default=1000)
 o = a.parse_args()
-program = shutil.which(o.mmdist) or str(Path(o.mmdist).resolve())
+program = str(Path(shutil.which(o.mmdist) or o.mmdist).resolve())
 
 all_three = ["train.objective.contrastive={weight: 0.1, temperature: 0.07}", "train.objective.embedding_mse={weight: 1}"]
 two_rates = ["train.parts.vision={train: full, learning_rate: 2.0e-4}", "train.parts.projector.learning_rate=2.0e-4",

@@ -13,6 +13,15 @@ extension Batch {
     }
   }
 
+  /// The answers of records with pictures, as ranges of `targetRows`: each a run of supervised tokens without a gap.
+  public var answers: [Range<Int>] {
+    recordPairs.flatMap { pair -> [Range<Int>] in
+      let own = Int(targetOffsets[pair.sequence])..<Int(targetOffsets[pair.sequence + 1])
+      let starts = own.filter { $0 == own.lowerBound || targetRows[$0] != targetRows[$0 - 1] + 1 }
+      return zip(starts, starts.dropFirst() + [own.upperBound]).map { $0..<$1 }
+    }
+  }
+
   /// Each part of a picture and the tokens that name it.
   ///
   /// - Parameter rowsPerImage: of the model.

@@ -3,9 +3,10 @@ import Foundation
 /// Whether questions give their answers away without the pictures: naive Bayes over the words of a question, each turn
 /// judged by a model that was fitted to the turns of other records (five parts, by the hash of the record's pictures).
 ///
-/// It is compared with two guessers that look at the kind of question alone, its first two words: the most common answer
-/// of that kind, and naive Bayes where answers were exchanged among questions of a kind. What goes beyond both is in the
-/// words: a shortcut, by which a model can do without the picture.
+/// It is compared with two guessers that look at the kind of question alone, its first two words that are no answers
+/// ("Note: red. What is" is of the kind "note what"): the most common answer of that kind, and naive Bayes where answers
+/// were exchanged among questions of a kind. What goes beyond both is in the words: a shortcut, by which a model can do
+/// without the picture.
 public struct AnswerProbe: Equatable, Sendable {
   /// A word that goes with an answer more often than its kind of question explains.
   public struct Clue: Equatable, Sendable {
@@ -70,15 +71,21 @@ public struct AnswerProbe: Equatable, Sendable {
       AnswerProbe.mostWords
     ).map(\.key)
     let places = Dictionary(uniqueKeysWithValues: vocabulary.enumerated().map { ($1, $0) })
-    var kinds: [UInt32: Int] = [:]
+    let answerWords = Set(
+      names.compactMap { name -> UInt32? in
+        let words = Words.hashes(of: name)
+        return words.count == 1 ? words[0] : nil
+      })
+    var kinds: [ArraySlice<UInt32>: Int] = [:]
     var turns: [Turn] = []
     let known = asked.filter { numbers[$0.asked.answer] != nil }
     let step = max(1, known.count / AnswerProbe.mostTurns)
     for place in stride(from: 0, to: known.count, by: step) {
       let (record, turn) = known[place]
       guard let answer = numbers[turn.answer] else { continue }
-      let kind = kinds[turn.kind] ?? kinds.count
-      kinds[turn.kind] = kind
+      let opening = turn.opening.filter { !answerWords.contains($0) }.prefix(2)
+      let kind = kinds[opening] ?? kinds.count
+      kinds[opening] = kind
       let picture = facts[record].pictures[0].digest.low
       turns.append(
         Turn(

@@ -318,9 +318,8 @@ extension RecordFacts.Asked {
   init(_ question: [UInt32], answer: String) {
     var pack = PackWriter()
     pack.add(question) { $0.add($1) }
-    let kind = question.prefix(2).reduce(UInt64(7)) { Shingles.mix($0, UInt64($1)) }
     self.init(
-      words: Set(question).sorted(), kind: UInt32(truncatingIfNeeded: kind), question: Digest(of: pack.bytes).high,
+      words: Set(question).sorted(), opening: Array(question.prefix(4)), question: Digest(of: pack.bytes).high,
       answer: answer)
   }
 }

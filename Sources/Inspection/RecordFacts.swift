@@ -4,8 +4,8 @@ struct RecordFacts: Equatable, Sendable {
   struct Asked: Equatable, Sendable {
     /// Of the question, each word once.
     var words: [UInt32] = []
-    /// The first two words of the question, which tell what kind of answer it asks for.
-    var kind: UInt32 = 0
+    /// The first four words of the question in their order, from which its kind follows.
+    var opening: [UInt32] = []
     /// Of the question as a whole.
     var question: UInt64 = 0
     /// The words of an answer of a few words; empty for longer ones.
@@ -51,7 +51,7 @@ extension RecordFacts {
     pack.add(pictures) { $1.write(to: &$0) }
     pack.add(asked) { pack, asked in
       pack.add(asked.words) { $0.add($1) }
-      pack.add(asked.kind)
+      pack.add(asked.opening) { $0.add($1) }
       pack.add(asked.question)
       pack.add(asked.answer)
     }
@@ -73,10 +73,10 @@ extension RecordFacts {
       let tokens = pack.integer(Int32.self), let trained = pack.integer(Int32.self),
       let imageCount = pack.integer(Int32.self), let pictures = pack.list({ PictureFacts(&$0) }),
       let asked = pack.list({ pack -> Asked? in
-        guard let words = pack.list({ $0.integer(UInt32.self) }), let kind = pack.integer(UInt32.self),
+        guard let words = pack.list({ $0.integer(UInt32.self) }), let opening = pack.list({ $0.integer(UInt32.self) }),
           let question = pack.integer(UInt64.self), let answer = pack.text()
         else { return nil }
-        return Asked(words: words, kind: kind, question: question, answer: answer)
+        return Asked(words: words, opening: opening, question: question, answer: answer)
       }),
       let said = pack.digest(), let bands = pack.list({ $0.integer(UInt32.self) }),
       let groups = pack.list({ $0.text() }), let synthetic = pack.integer(UInt8.self),

@@ -15,11 +15,11 @@ struct Check: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reads, decodes and encodes every record before any training.",
     discussion: """
-      Lists what is wrong, or may be, with file:line and what to do about it: records and pictures that cannot be read or
-      trained on, copies and near copies, leaks into validation, contradictions, questions that give their answers away,
+      Lists what is wrong, or may be, with file:line and what to do about it: records and pictures that cannot be read or \
+      trained on, copies and near copies, leaks into validation, contradictions, questions that give their answers away, \
       answers and groups that are out of balance. The exit code is 65 when there is an error; warnings do not count.
 
-      Under mpirun the ranks share the work; the report is the same. What was looked at is kept in the cache folder, so
+      Under mpirun the ranks share the work; the report is the same. What was looked at is kept in the cache folder, so \
       that a second look is quick and one that was broken off goes on.
       """)
 

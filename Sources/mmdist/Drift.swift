@@ -16,13 +16,13 @@ struct Drift: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "How far embeddings and answers move between two data sets or two checkpoints.",
     discussion: """
-      Two data sets as one model sees them, or one data set as two sets of weights see it: base, a checkpoint of the run
+      Two data sets as one model sees them, or one data set as two sets of weights see it: base, a checkpoint of the run \
       file, or a PEFT adapter.
 
         mmdist drift -c run.yaml --weights run/adapter --data last-year.jsonl --other-data today.jsonl --output drift.json
         mmdist drift -c run.yaml --weights base --other-weights run/adapter --data val.jsonl --output drift.json
 
-      Embeddings: Fréchet distance, maximum mean discrepancy, cosine of the means. Answers: how differently they are spread
+      Embeddings: Fréchet distance, maximum mean discrepancy, cosine of the means. Answers: how differently they are spread \
       and, to the same questions, how many changed. With "--require frechet_distance<=10" it ends with 65.
       """)
 

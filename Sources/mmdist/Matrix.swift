@@ -12,14 +12,14 @@ struct Matrix: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Every task with every checkpoint of a sequence of fine-tunes, and what was forgotten.",
     discussion: """
-      Tasks come in the order in which the model was trained on them; the first --after is the model after the first
+      Tasks come in the order in which the model was trained on them; the first --after is the model after the first \
       task, and so on. Each is a checkpoint of the run file's model or a PEFT adapter.
 
         mmdist matrix -c run.yaml --task colours=colours.jsonl --task shapes=shapes.jsonl \\
           --after colours-run/adapter --after shapes-run/adapter --metric exact_match --output matrix.json
 
-      forgetting: of each task but the last, its best score before the last training less its last score (Chaudhry et
-      al. 2018). backward_transfer: its last score less that right after its own training (Lopez-Paz & Ranzato 2017).
+      forgetting: of each task but the last, its best score before the last training less its last score (Chaudhry et \
+      al. 2018). backward_transfer: its last score less that right after its own training (Lopez-Paz & Ranzato 2017). \
       Scores are better when higher: of loss and perplexity they are the figure with a minus.
       """)
 

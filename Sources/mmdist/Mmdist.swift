@@ -18,7 +18,7 @@ struct Mmdist: ParsableCommand {
         mmdist train -c run.yaml --set train.steps=100
         mmdist generate --model DIR --adapter DIR --image photo.jpg --prompt "What is this?"
 
-      Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal, 73 cannot write, 74 I/O,
+      Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal, 73 cannot write, 74 I/O, \
       75 stopped on request with a checkpoint (start again to go on), 78 bad configuration.
       """,
     version: version,

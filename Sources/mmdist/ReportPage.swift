@@ -11,8 +11,8 @@ struct ReportPage: ParsableCommand {
     commandName: "report",
     abstract: "Writes one page about a training run or an evaluation.",
     discussion: """
-      Of a run's output folder: curves of loss, rates, gradient norms, speed and memory, and what was measured on held-out
-      records. Of the report.json of mmdist eval: figures with intervals, groups, and records, worst first. The page is one
+      Of a run's output folder: curves of loss, rates, gradient norms, speed and memory, and what was measured on held-out \
+      records. Of the report.json of mmdist eval: figures with intervals, groups, and records, worst first. The page is one \
       file without scripts.
       """)
 

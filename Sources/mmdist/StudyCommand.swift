@@ -12,8 +12,8 @@ struct StudyCommand: ParallelCommand {
     commandName: "study",
     abstract: "Trains and compares variants of a run: methods, models, amount and quality of data.",
     discussion: """
-      Every combination of settings is a cell, trained and measured in a folder of its own; started again, the study goes
-      on where it was. A cell that fails is recorded with its reason, and the study goes on. Stop with SIGUSR1 or a file
+      Every combination of settings is a cell, trained and measured in a folder of its own; started again, the study goes \
+      on where it was. A cell that fails is recorded with its reason, and the study goes on. Stop with SIGUSR1 or a file \
       named STOP in the study's output folder; the exit code is 75.
 
         run: mmdist.yaml

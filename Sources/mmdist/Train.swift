@@ -10,10 +10,10 @@ struct Train: ParallelCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fine-tunes a model as a run file says.",
     discussion: """
-      Without -c it takes ./mmdist.yaml when that is there, else the built-in demo. Under mpirun every rank takes a share
+      Without -c it takes ./mmdist.yaml when that is there, else the built-in demo. Under mpirun every rank takes a share \
       of the global batch; the result is the same bits on any number of ranks.
 
-      Stop with SIGUSR1 or a file named STOP in the output folder: the step is finished, a checkpoint written, and the
+      Stop with SIGUSR1 or a file named STOP in the output folder: the step is finished, a checkpoint written, and the \
       exit code is 75; the same command goes on from there.
 
       Keys of the run file:

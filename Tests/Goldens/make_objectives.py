@@ -49,9 +49,15 @@ class Pass:
         places = torch.tensor(self.places)
         return self.logits[places - 1], self.labels[places]
 
-    def mean_log_probability(self):
+    @property
+    def answers(self):
+        """Where runs of trained tokens begin and end among those that are trained."""
+        starts = [at for at, place in enumerate(self.places) if at == 0 or place != self.places[at - 1] + 1]
+        return list(zip(starts, starts[1:] + [len(self.places)]))
+
+    def mean_log_probabilities(self):
         logits, targets = self.said
-        return -F.cross_entropy(logits, targets)
+        return [-F.cross_entropy(logits[a:b], targets[a:b]) for a, b in self.answers]
 
 
 sample_rows = 16
@@ -102,7 +108,8 @@ def embedding_mse(visual, textual, fixed="text", normalise=True):
 
 
 def image_contrast(passes, wrong):
-    margins = [right.mean_log_probability() - other.mean_log_probability() for right, other in zip(passes, wrong)]
+    margins = [right - other for own, others in zip(passes, wrong)
+               for right, other in zip(own.mean_log_probabilities(), others.mean_log_probabilities())]
     return -F.logsigmoid(torch.stack(margins)).mean()
 
 

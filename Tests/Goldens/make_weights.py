@@ -56,10 +56,12 @@ def distillation(passes, taught, temperature):
 
 
 def image_contrast(passes, wrong):
-    def likelihood(p):
-        logits, targets, weights = told([p])
-        return -weighted(F.cross_entropy(logits, targets, reduction="none"), weights)
-    return -F.logsigmoid(torch.stack([likelihood(right) - likelihood(other) for right, other in zip(passes, wrong)])).mean()
+    def likelihoods(passes):
+        for p in passes:
+            logits, targets, weights = told([p])
+            losses = F.cross_entropy(logits, targets, reduction="none")
+            yield from (-weighted(losses[a:b], weights[a:b]) for a, b in p.answers)
+    return -F.logsigmoid(torch.stack([right - other for right, other in zip(likelihoods(passes), likelihoods(wrong))])).mean()
 
 
 def main():

@@ -65,6 +65,21 @@ final class AnswerProbeTests: XCTestCase {
     }
   }
 
+  func testANoteInFrontThatNamesTheAnswerIsFound() throws {
+    // Nine of ten notes are right. The first two words say it all, but a kind of question they are not.
+    let answers = ["one", "two", "three"]
+    let facts = (0..<1000).map { index -> RecordFacts in
+      let answer = draw(index, 1, 3)
+      let noted = draw(index, 2, 10) < 9 ? answer : (answer + 1) % 3
+      return record(index, "Note \(answers[noted]). How many are there?", answers[answer])
+    }
+    let probe = try XCTUnwrap(AnswerProbe(facts, words: words))
+    XCTAssertEqual(probe.accuracy, 0.9, accuracy: 0.03)
+    XCTAssertEqual(probe.majorityByKind, 0.34, accuracy: 0.05)
+    XCTAssertTrue(probe.isShortcut)
+    XCTAssertEqual(Set(probe.clues.map { "\($0.word) \($0.answer)" }), ["one one", "two two", "three three"])
+  }
+
   func testRareAnswersAndFewTurnsAreNotJudged() {
     XCTAssertNil(AnswerProbe([], words: [:]))
     XCTAssertNil(AnswerProbe((0..<99).map { record($0, "is it so", $0 % 2 == 0 ? "yes" : "no") }, words: words))

@@ -78,7 +78,7 @@ final class FactStoreTests: XCTestCase {
     facts.pictures = [
       PictureFacts(digest: Digest(high: 1, low: 2), width: 3, height: 4, hash: [5, 6, 7, 8], isBlank: true, path: 9)
     ]
-    facts.asked = [RecordFacts.Asked(words: [1, 2], kind: 3, question: 4, answer: "left")]
+    facts.asked = [RecordFacts.Asked(words: [1, 2], opening: [2, 1], question: 4, answer: "left")]
     (facts.said, facts.bands, facts.groups) = (Digest(high: 8, low: 9), [1, 2, 3], ["a", ""])
     var writer = PackWriter()
     facts.write(to: &writer)

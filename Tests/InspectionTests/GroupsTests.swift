@@ -7,7 +7,7 @@ final class GroupsTests: XCTestCase {
   private func record(_ group: String, _ answer: String, synthetic: Bool = false) -> RecordFacts {
     var facts = RecordFacts()
     (facts.isRead, facts.groups, facts.isSynthetic, facts.tokens) = (true, [group, answer], synthetic, 10)
-    facts.asked = [RecordFacts.Asked(words: [1], kind: 1, question: 1, answer: answer)]
+    facts.asked = [RecordFacts.Asked(words: [1], opening: [1], question: 1, answer: answer)]
     return facts
   }
 

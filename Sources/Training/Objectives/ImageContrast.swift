@@ -3,9 +3,10 @@ import Models
 import RunFile
 import Tensors
 
-/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each record, log p the mean over its tokens
+/// −log σ(log p(answer | its picture) − log p(answer | a wrong picture)) of each answer, log p the mean over its tokens
 /// by their weights: the answer has to come from the picture.
 ///
+/// Answers of a conversation are judged one by one: one that is easily seen does not make up for others.
 /// The wrong picture is that of the next record of the micro-batch that has one, or a blank one.
 public struct ImageContrast: LocalObjective {
   public let name = "image_contrast"
@@ -18,17 +19,15 @@ public struct ImageContrast: LocalObjective {
     self.against = against
   }
 
-  public var counted: Counted { against == .shuffled ? .comparisons : .pairs }
+  public var counted: Counted { against == .shuffled ? .comparisons : .answers }
 
   public func loss(_ pass: ForwardPass, _ context: Context) -> (sum: Tensor, value: Double) {
-    let (batch, inputs) = (pass.batch, pass.inputs)
+    let inputs = pass.inputs
     let right = pass.model.tokenLogLosses(pass.states, targets: inputs.targets, context)
     let wrong = pass.model.tokenLogLosses(
       pass.states(seeing: wrongPictures(pass, context), context), targets: inputs.targets, context)
-    let groups = batch.recordPairs.map {
-      Int(batch.targetOffsets[$0.sequence])..<Int(batch.targetOffsets[$0.sequence + 1])
-    }
-    return context.preference(better: right, worse: wrong, groups: groups, weights: batch.targetWeights)
+    return context.preference(
+      better: right, worse: wrong, groups: pass.batch.answers, weights: pass.batch.targetWeights)
   }
 
   /// Rows of other pictures for every picture of the batch.

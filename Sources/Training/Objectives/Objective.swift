@@ -53,7 +53,9 @@ public enum Counted: Hashable, Sendable {
   case pairs
   /// Parts of pictures that words name.
   case regions
-  /// Records with pictures beside which the micro-batch has another such record.
+  /// Answers of records with pictures.
+  case answers
+  /// Those of records beside which the micro-batch has another with pictures.
   case comparisons
 
   func count(in batch: Batch) -> Double {
@@ -61,9 +63,8 @@ public enum Counted: Hashable, Sendable {
     case .tokens: return batch.weight
     case .pairs: return Double(batch.recordPairs.count)
     case .regions: return Double(batch.regions.reduce(0) { $0 + $1.count { !$0.rows.isEmpty && !$0.tokens.isEmpty } })
-    case .comparisons:
-      let pairs = batch.recordPairs.count
-      return pairs > 1 ? Double(pairs) : 0
+    case .answers: return Double(batch.answers.count)
+    case .comparisons: return batch.recordPairs.count > 1 ? Double(batch.answers.count) : 0
     }
   }
 }
