@@ -34,6 +34,7 @@ public struct ModelInputs: Sendable {
     }
     let longest = min(maxLength, model.longestSequence ?? .max)
     processor = Processor(tokenizer: tokenizer, template: template, vision: vision, maxLength: longest)
+    processor.isLimitedByModel = longest == model.longestSequence
   }
 }
 

@@ -45,6 +45,8 @@ public struct Processor: Sendable {
   public var isBlind = false
   /// The most tokens of a sample.
   public let maxLength: Int
+  /// Whether ``maxLength`` is as much as the model reads, so that more cannot be asked for.
+  public var isLimitedByModel = false
   /// Which turns are trained.
   public var trained = TrainedTurns()
   /// How boxes of regions are written.
@@ -129,13 +131,21 @@ public struct Processor: Sendable {
         throw Fault(.badData, "no supervised token", "give the assistant something to say, or remove the record")
       }
       guard text.ids.count <= limit else {
-        throw Fault(
-          .badData, "\(text.ids.count) tokens > max_length \(maxLength)", "shorten the record or raise data.max_length")
+        throw tooLong("\(text.ids.count) tokens", "shorten the record")
       }
       return text
     } catch let fault as Fault {
       throw fault.relocated(to: record.place)
     }
+  }
+
+  private func tooLong(_ what: String, _ remedy: String) -> Fault {
+    isLimitedByModel
+      ? Fault(
+        .badData, "\(what) > max_length \(maxLength), as many as the model has positions",
+        "\(remedy): the model reads no more"
+      )
+      : Fault(.badData, "\(what) > max_length \(maxLength)", "\(remedy) or raise data.max_length")
   }
 
   /// A record as it is, of which nothing has to be supervised: for its embedding.
@@ -244,9 +254,7 @@ public struct Processor: Sendable {
           ? "take '\(vision.token)' out of the text" : "use a chat template that writes '\(vision.token)' for an image")
     }
     guard images <= maxLength / vision.tokensPerImage else {
-      throw Fault(
-        .badData, "image tokens: \(images) × \(vision.tokensPerImage) > max_length \(maxLength)",
-        "use fewer images or raise data.max_length")
+      throw tooLong("image tokens: \(images) × \(vision.tokensPerImage)", "use fewer images")
     }
     let repeated = String(repeating: vision.token, count: vision.tokensPerImage)
     return rendered.replacing(vision.token, with: repeated)

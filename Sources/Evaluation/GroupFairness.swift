@@ -74,30 +74,36 @@ public struct GroupFairness: Sendable {
     return .object(members)
   }
 
-  /// For the terminal: for each outcome a row for each group, and the differences between them.
+  /// For the terminal: a row for each group and the differences between them, of the outcome where the model's yes falls
+  /// most differently.
   public var lines: [String] {
-    parts.flatMap { part -> [String] in
-      let names = ["says so", "true positives", "false positives"]
-      var lines = [Groups.row("says \(part.outcome)", ["records"] + names, width: width)]
-      for (group, rates) in part.fairness.rates {
-        let cells = ["selection_rate", "true_positive_rate", "false_positive_rate"].map { name in
-          rates.figures[name].map(Groups.cell) ?? "–"
-        }
-        lines.append(Groups.row(group, ["\(rates.count)"] + cells, width: width))
+    func difference(_ part: Part) -> Double { part.fairness.demographicParityDifference }
+    guard let part = parts.max(by: { difference($0) < difference($1) }) else { return [] }
+    let names = ["says so", "true positives", "false positives"]
+    var lines = [Groups.row("says \(part.outcome)", ["records"] + names, width: width)]
+    for (group, rates) in part.fairness.rates {
+      let cells = ["selection_rate", "true_positive_rate", "false_positive_rate"].map { name in
+        rates.figures[name].map(Groups.cell) ?? "–"
       }
-      func figure(_ name: String) -> String { part.differences[name].map(Groups.cell) ?? "–" }
-      lines.append(
-        "demographic parity difference \(figure("demographic_parity_difference")), "
-          + "ratio \(figure("demographic_parity_ratio")); "
-          + "equalised odds difference \(figure("equalized_odds_difference"))")
-      let incomplete = part.fairness.incompleteGroups
-      if !incomplete.isEmpty {
-        lines.append(
-          "'\(part.outcome)' holds of none or of all records of \(column) \(incomplete.joined(separator: ", ")): "
-            + "a rate that is not known there counts as 0")
-      }
-      return lines
+      lines.append(Groups.row(group, ["\(rates.count)"] + cells, width: width))
     }
+    func figure(_ name: String) -> String { part.differences[name].map(Groups.cell) ?? "–" }
+    lines.append(
+      "demographic parity difference \(figure("demographic_parity_difference")), "
+        + "ratio \(figure("demographic_parity_ratio")); "
+        + "equalised odds difference \(figure("equalized_odds_difference"))")
+    let incomplete = part.fairness.incompleteGroups
+    if !incomplete.isEmpty {
+      lines.append(
+        "'\(part.outcome)' holds of none or of all records of \(column) \(incomplete.joined(separator: ", ")): "
+          + "a rate that is not known there counts as 0")
+    }
+    if parts.count > 1 {
+      lines.append(
+        "of \(parts.count) answers, each against all others, the one that \(column) parts most; the report has all, "
+          + "--positive names one")
+    }
+    return lines
   }
 
   private var width: Int {

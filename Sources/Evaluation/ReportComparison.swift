@@ -209,16 +209,22 @@ extension ReportComparison {
   /// What was found, in a sentence: of the metric that changes go by.
   public var sentence: String {
     guard let metric, let figure = figures[metric] else { return "nothing to compare" }
-    let sign: Double = Measurement.isBetterWhenLess(metric) ? -1 : 1
     let difference = figure.difference
     let span = String(format: "95 %% between %+.3f and %+.3f", difference.low, difference.high)
     let course = String(format: "%@ goes from %.3f to %.3f", metric, figure.first, figure.second)
-    let isCertain = difference.low > 0 || difference.high < 0
-    guard isCertain else {
+    guard let isBetter else {
       return String(format: "No difference beyond chance: %@ (%+.3f, %@).", course, difference.value, span)
     }
-    let word = sign * difference.value > 0 ? "better" : "worse"
+    let word = isBetter ? "better" : "worse"
     return String(format: "The second is %@: %@ (%+.3f, %@).", word, course, difference.value, span)
+  }
+
+  /// Whether the second is better by the metric that changes go by; nil where that may be chance.
+  public var isBetter: Bool? {
+    guard let metric, let difference = figures[metric]?.difference, difference.low > 0 || difference.high < 0 else {
+      return nil
+    }
+    return (difference.value > 0) != Measurement.isBetterWhenLess(metric)
   }
 
   /// For the terminal: a row for each figure, the groups, and how many samples changed.

@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Ground
+import Metrics
 import OrderedCollections
 import Parallel
 import Tensors
@@ -25,10 +26,9 @@ public struct RetrievalEvaluation: Equatable, Sendable {
   public let captions: Int
   private let imageToText: [Int]
 
-  /// Places of what is right, for each query: 1 is the best.
+  /// The place of the best of what is right, from 1: ``Retrieval/rank(_:isRight:)``.
   public static func places(_ scores: [Float], right: (Int) -> Bool) -> Int {
-    let best = scores.indices.reduce(-Float.infinity) { right($1) ? max($0, scores[$1]) : $0 }
-    return 1 + scores.indices.count { !right($0) && scores[$0] >= best }
+    1 + (Retrieval.rank(scores, isRight: right) ?? 0)
   }
 
   /// Evaluates all records; every rank takes a run of the pictures and captions, and gets the whole result.
@@ -67,16 +67,10 @@ public struct RetrievalEvaluation: Equatable, Sendable {
     (pictures, captions, self.imageToText) = (files.count, texts.count, imageToText)
   }
 
-  /// `image_to_text_r1`, `…_r5`, `…_r10` and `text_to_image_r1`, …: the share of queries for which something right is among
-  /// the first.
+  /// The figures of ``Retrieval``.
   public var metrics: OrderedDictionary<String, Double> {
-    var metrics: OrderedDictionary<String, Double> = [:]
-    for (name, places) in [("image_to_text", imageToText), ("text_to_image", samples.flatMap(\.textToImage))] {
-      for most in [1, 5, 10] {
-        metrics["\(name)_r\(most)"] = Double(places.count { $0 <= most }) / Double(max(places.count, 1))
-      }
-    }
-    return metrics
+    Retrieval(textRanks: imageToText.map { $0 - 1 }, pictureRanks: samples.flatMap(\.textToImage).map { $0 - 1 })
+      .figures
   }
 
   /// The report of `mmdist eval`.

@@ -119,14 +119,22 @@ public struct TextGenerator {
     }
   }
 
-  /// The logits [V] of the first token after `prompt`.
-  public func firstLogits(_ prompt: Sample) throws -> [Float] {
-    let context = Context(backend)
-    let batch = DeviceBatch(try Batch([prompt]), backend, features: features)
-    let hidden = model.hidden(
-      batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures,
-      rows: backend.tensor([Int32(prompt.ids.count - 1)]), context)
-    return backend.read(model.logits(hidden, context))
+  /// The logits [V] of the first token after each prompt; as many go through the model together as may.
+  ///
+  /// They do not depend on those beside them.
+  public func firstLogits(_ prompts: [Sample]) throws -> [[Float]] {
+    let most = backend.computesRowsApart ? limits.texts : 1
+    return try stride(from: 0, to: prompts.count, by: most).flatMap { start -> [[Float]] in
+      let some = Array(prompts[start..<min(start + most, prompts.count)])
+      let batch = DeviceBatch(try Batch(some), backend, features: features)
+      let ends = batch.tokens.sequences.queries.map { Int32($0.upperBound - 1) }
+      let context = Context(backend)
+      let hidden = model.hidden(
+        batch.tokens, imageRows: batch.imageRows, pictures: batch.pictures, rows: backend.tensor(ends), context)
+      let logits = model.logits(hidden, context)
+      let values = backend.read(logits)
+      return some.indices.map { Array(values[$0 * logits.width..<($0 + 1) * logits.width]) }
+    }
   }
 
   /// How many tokens positions reach behind a prompt.

@@ -90,7 +90,7 @@ extension Finding.Kind {
     case .truncatedImage, .damagedImage: "replace the file with a whole one"
     case .unreadableImage: "convert the picture to JPEG or PNG"
     case .noSupervisedToken: "add an answer or remove the record"
-    case .tooLong: "shorten the record or raise data.max_length"
+    case .tooLong: "shorten the record, or raise data.max_length as far as the model reads"
     case .refusedByTemplate: "write the conversation as the chat template wants it"
     case .badLabel: "correct the label"
     case .badRegion: "correct the region"

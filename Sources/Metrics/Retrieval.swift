@@ -9,31 +9,38 @@ public struct Retrieval: Equatable, Sendable {
   /// The place, from 0, of the own picture of each text.
   public let pictureRanks: [Int]
 
+  public init(textRanks: [Int?], pictureRanks: [Int]) {
+    (self.textRanks, self.pictureRanks) = (textRanks, pictureRanks)
+  }
+
   /// - Parameters:
   ///   - similarity: [N, M], a row for each picture.
   ///   - pictureOfText: the picture of each text.
-  ///
-  /// What scores the same as the right one counts as before it, and a right one that scores NaN stands last: a model
-  /// that tells nothing apart finds nothing.
   public init(similarity: [Float], pictures: Int, pictureOfText: [Int]) {
     let texts = pictureOfText.count
     precondition(similarity.count == pictures * texts, "Retrieval: \(similarity.count) ≠ \(pictures) × \(texts)")
     precondition(pictureOfText.allSatisfy((0..<pictures).contains), "Retrieval: a text of no picture")
-    var own = [[Int]](repeating: [], count: pictures)
-    for (text, picture) in pictureOfText.enumerated() { own[picture].append(text) }
-    var ranks = [Int](repeating: 0, count: texts)
-    let goals = pictureOfText.indices.map { similarity[pictureOfText[$0] * texts + $0] }
-    var textRanks: [Int?] = []
-    for picture in 0..<pictures {
-      let row = similarity[picture * texts..<(picture + 1) * texts]
-      for (text, score) in row.enumerated() where pictureOfText[text] != picture && !(score < goals[text]) {
-        ranks[text] += 1
-      }
-      let best = own[picture].map { row[row.startIndex + $0] }.filter { !$0.isNaN }.max() ?? .nan
-      let before = zip(row, pictureOfText).count { score, other in other != picture && !(score < best) }
-      textRanks.append(own[picture].isEmpty ? nil : before)
+    let textRanks = (0..<pictures).map { picture in
+      Retrieval.rank(similarity[picture * texts..<(picture + 1) * texts]) { pictureOfText[$0] == picture }
     }
-    (self.textRanks, pictureRanks) = (textRanks, ranks)
+    let pictureRanks = (0..<texts).map { text in
+      Retrieval.rank((0..<pictures).map { similarity[$0 * texts + text] }) { $0 == pictureOfText[text] } ?? 0
+    }
+    self.init(textRanks: textRanks, pictureRanks: pictureRanks)
+  }
+
+  /// The place, from 0, of the best score of what is right; nil where nothing is.
+  ///
+  /// What scores the same as the right one counts as before it, and a right one that scores NaN stands last: a model
+  /// that tells nothing apart finds nothing.
+  /// - Parameter isRight: of the number of a score, from 0.
+  public static func rank(_ scores: some Collection<Float>, isRight: (Int) -> Bool) -> Int? {
+    let (best, hasRight) = scores.enumerated().reduce((Float.nan, false)) { found, item in
+      guard isRight(item.offset) else { return found }
+      return (item.element.isNaN || found.0 >= item.element ? found.0 : item.element, true)
+    }
+    guard hasRight else { return nil }
+    return scores.enumerated().count { !isRight($0.offset) && !($0.element < best) }
   }
 
   /// `image_to_text_r1`, `…_r5`, `…_r10` and `text_to_image_r1`, … in 0…1: the part whose right one is among the first

@@ -58,13 +58,18 @@ extension Page {
     .marked .trained { color: var(--good); font-weight: 600; } .marked .picture { color: var(--note); }
     .marked .weight { color: var(--warning); font-variant-numeric: tabular-nums; }
     figure { margin: .4rem 0 1rem; break-inside: avoid; } figcaption { font-weight: 600; font-size: .9rem; }
-    svg { display: block; width: 100%; height: auto; max-width: 44rem; }
+    figcaption span { display: none; color: var(--soft); font-weight: 400; }
+    svg { display: block; overflow: visible; width: 100%; height: auto; max-width: 44rem; }
     svg text { fill: var(--soft); font: 12.5px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
     svg .label { fill: var(--ink); } svg .grid { stroke: var(--line); stroke-width: 1; } svg .axis { stroke: var(--soft); }
     svg .mark { stroke: var(--error); stroke-width: 1.5; stroke-dasharray: 4 3; fill: none; }
     svg .series { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
     .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .84rem; } .legend i { display: inline-block;
       width: .8rem; height: .8rem; border-radius: .15rem; margin-right: .35rem; vertical-align: -.08rem; }
+    @media (max-width: 45rem) { body { padding: 1.2rem 1rem 3rem; } .plot svg text { font-size: 19px; }
+      .plot svg .up { display: none; } figcaption span { display: inline; }
+      figure.rows { overflow-x: auto; } .rows svg { min-width: 33rem; } .rows figcaption { position: sticky; left: 0; }
+      .figures div { min-width: 0; } .transcript { grid-template-columns: 1fr; } .transcript dt { margin-top: .3rem; } }
     @media print { body { max-width: none; padding: 0; font-size: 11px; } nav { display: none; } a { color: inherit; }
       section { break-inside: auto; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
 

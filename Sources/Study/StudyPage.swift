@@ -14,11 +14,11 @@ extension StudyTable {
       page.add(
         "Over \(axis.name)",
         note: "Means over the repeats with their 95 % intervals, one line for each combination of the other settings.",
-        metrics.flatMap { charts($0, over: axis) })
+        Columns(metrics.flatMap { charts($0, over: axis) }))
     }
     page.add(
       "Differences in quality", note: "Each combination's mean with its 95 % interval over the repeats.",
-      metrics.map(intervalChart))
+      Columns(metrics.map(intervalChart)))
     page.add(
       "Cost", note: "Training alone: means over the repeats, and the largest memory of any rank.", Columns(bars))
     if !failures.isEmpty {

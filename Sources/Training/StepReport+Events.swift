@@ -4,8 +4,9 @@ extension EventFileWriter {
   func add(_ report: StepReport) throws {
     var scalars: [(tag: String, value: Float)] = [
       ("loss", Float(report.loss)), ("grad_norm", Float(report.gradientNorm)),
-      ("tokens_per_second", Float(report.tokensPerSecond)), ("seconds", Float(report.seconds)),
+      ("seconds", Float(report.seconds)),
     ]
+    if let speed = report.tokensPerSecond { scalars.append(("tokens_per_second", Float(speed))) }
     for (name, value) in report.losses { scalars.append(("losses/\(name)", Float(value))) }
     for (part, value) in report.gradientNorms { scalars.append(("grad_norms/\(part)", Float(value))) }
     for (name, value) in report.learned { scalars.append(("learned/\(name)", Float(value))) }

@@ -50,7 +50,16 @@ public struct StepReport: Equatable, Sendable {
   /// How long both took.
   public var evaluationSeconds: Double?
 
-  public var tokensPerSecond: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
+  /// Whether the features of whole records are kept, so that a model reads each record once, and a step none of its tokens.
+  public var keepsStates = false
+
+  /// Nil where the features of whole records are kept: the step's time does not go into its tokens.
+  public var tokensPerSecond: Double? { keepsStates ? nil : seconds > 0 ? Double(tokens) / seconds : 0 }
+  /// Nil where nothing is kept.
+  public var lookupsPerSecond: Double? {
+    guard let lookups, seconds > 0 else { return nil }
+    return Double(lookups.hits + lookups.misses) / seconds
+  }
 
   public var json: JSON {
     var json: OrderedDictionary<String, JSON> = [
@@ -58,12 +67,15 @@ public struct StepReport: Equatable, Sendable {
       "supervised_tokens": .integer(supervisedTokens), "tokens": .integer(tokens), "images": .integer(images),
       "grad_norm": .number(gradientNorm), "grad_norms": .object(gradientNorms.mapValues(JSON.number)),
       "learning_rates": .object(learningRates.mapValues(JSON.number)), "seconds": .number(seconds),
-      "tokens_per_second": .number(tokensPerSecond), "data_wait_s": .number(dataSeconds),
+      "data_wait_s": .number(dataSeconds),
       "communication": [
         "total_s": .number(communicationSeconds), "exposed_s": .number(exposedSeconds), "bytes": .integer(bytesSent),
       ],
       "peak_memory_bytes": .integer(peakMemory), "work_imbalance": .number(workImbalance),
     ]
+    if let tokensPerSecond, let place = json.index(forKey: "data_wait_s") {
+      json.updateValue(.number(tokensPerSecond), forKey: "tokens_per_second", insertingAt: place)
+    }
     json["supervised_weight"] = supervisedWeight.map(JSON.number)
     if !counts.isEmpty { json["counts"] = .object(counts.mapValues(JSON.integer)) }
     if !learned.isEmpty { json["learned"] = .object(learned.mapValues(JSON.number)) }

@@ -124,7 +124,8 @@ public final class Trainer {
     if let odd = total.sums.firstIndex(where: { !$0.isFinite }) {
       throw Fault(
         .internalError, "the loss '\(plan.objectives[odd].name)' is \(total.sums[odd]) in step \(number)", at: "train",
-        "lower the learning rates, or check the weights and data")
+        "lower the learning rates or train.clip_norm and start again, which goes on from the newest checkpoint; if that does "
+          + "not help, look at the data with mmdist check")
     }
     var report = profile.phase(.optimizer) {
       update(reduced, total, mixture, step: number, measures: isMeasured)
@@ -132,6 +133,7 @@ public final class Trainer {
     report.tokens = Int(total.tokens)
     report.images = Int(total.images)
     report.objectiveNorms = norms
+    report.keepsStates = states?.store != nil
     if features != nil || states?.store != nil {
       report.lookups = FeatureLookups(hits: Int(total.hits), misses: Int(total.misses))
     }

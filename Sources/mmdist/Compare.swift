@@ -10,20 +10,20 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "What changed between two evaluations of the same records, and whether it is more than chance.",
     discussion: """
-      Takes two reports of mmdist eval on the same records, such as before and after a training, and pairs their samples:
-      a difference is second − first, with an interval of 95 % that draws the same samples of both, which is narrower
+      Takes two reports of mmdist eval on the same records, such as before and after a training, and pairs their samples: \
+      a difference is second − first, with an interval of 95 % that draws the same samples of both, which is narrower \
       than two intervals side by side would let one think.
 
         mmdist eval -c run.yaml --metrics loss,exact_match --group-by sex --output before.json
         mmdist eval -c run.yaml --metrics loss,exact_match --group-by sex --adapter run/adapter --output after.json
         mmdist compare before.json after.json --output change.json --html change.html
 
-      The reports' metrics are made again from their samples, so that differences of BLEU, CIDEr-D, macro-F1 and AUROC have
-      intervals too; groups are those of --group-by. It also says which samples went from right to wrong and back, and how
-      likely so uneven a count is by chance (the exact sign test, of right and wrong answers that of McNemar).
+      The reports' metrics are made again from their samples, so that differences of BLEU, CIDEr-D, macro-F1 and AUROC \
+      have intervals too; groups are those of --group-by. It also says which samples went from right to wrong and back, \
+      and how likely so uneven a count is by chance (the exact sign test, of right and wrong answers that of McNemar).
 
-      In a pipeline, --require ends with exit code 65 when a bound is not kept: "exact_match>=0" wants a difference that is
-      no loss, "differences.exact_match.low>-0.02" rules out with 95 % that 0.02 were lost, and
+      In a pipeline, --require ends with exit code 65 when a bound is not kept: "exact_match>=0" wants a difference that \
+      is no loss, "differences.exact_match.low>-0.02" rules out with 95 % that 0.02 were lost, and \
       "groups.sex.f.exact_match.difference>=-0.01" is of one group.
       """)
 
@@ -47,7 +47,7 @@ struct Compare: ParsableCommand {
     let report = found.json(first: first, second: second)
     if let output { try writeDurably(report.indented, to: output) }
     if let html {
-      try ComparisonPage(report: report, headline: found.sentence) {
+      try ComparisonPage(report: report, headline: found.sentence, isBetter: found.isBetter) {
         InspectionPage.picture(.file($0), side: 150)
       }.page.write(to: html)
       printLine("wrote \(html)")

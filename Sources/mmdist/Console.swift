@@ -22,7 +22,7 @@ final class Console: TrainingRun.Audience {
     let mean = recentSeconds.reduce(0, +) / Double(recentSeconds.count)
     let line =
       "step \(report.step)/\(steps)  loss \(fixed(report.loss, 4))  grad norm \(fixed(report.gradientNorm, 3))  "
-      + "\(Int(report.tokensPerSecond.rounded())) tokens/s  ETA \(duration(mean * Double(steps - report.step)))"
+      + "\(Console.speed(report))  ETA \(duration(mean * Double(steps - report.step)))"
     if isTerminal {
       let now = Date().timeIntervalSinceReferenceDate
       guard now - lastDrawn > 0.1 || report.step == steps else { return }
@@ -33,6 +33,12 @@ final class Console: TrainingRun.Audience {
     } else {
       printLine(line)
     }
+  }
+
+  /// Where the features of whole records are kept, records by second.
+  private static func speed(_ report: StepReport) -> String {
+    if let tokens = report.tokensPerSecond { return "\(Int(tokens.rounded())) tokens/s" }
+    return "\(Int((report.lookupsPerSecond ?? 0).rounded())) records/s"
   }
 
   /// Whether somebody watches: mpirun gives its ranks a pseudo-terminal even when it writes to a file itself, so

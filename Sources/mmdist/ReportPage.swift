@@ -9,14 +9,15 @@ import RunFile
 struct ReportPage: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Writes one page about a training run or an evaluation.",
+    abstract: "Writes one page about a training run, an evaluation, drift or a sequence of tasks.",
     discussion: """
       Of a run's output folder: curves of loss, rates, gradient norms, speed and memory, and what was measured on held-out \
-      records. Of the report.json of mmdist eval: figures with intervals, groups, and records, worst first. The page is one \
-      file without scripts.
+      records. Of the report.json of mmdist eval: figures with intervals, groups, fairness, the use of pictures, and \
+      records, worst first. Of the reports of mmdist drift and mmdist matrix: what they found, with words to it. The page \
+      is one file without scripts.
       """)
 
-  @Argument(help: "A run's output folder, or the report of an evaluation.") var source: String
+  @Argument(help: "A run's output folder, or the report of eval, drift or matrix.") var source: String
   @Option(
     help: ArgumentHelp(
       "Where the page goes; default: report.html in the folder, or beside the report.", valueName: "F.html"))
@@ -68,8 +69,10 @@ struct ReportPage: ParsableCommand {
     guard report["metrics"]?.object != nil else {
       throw Fault(
         .badData, "no 'metrics'", at: source,
-        "name the report of mmdist eval; mmdist check writes its own page by --html")
+        "name the report of mmdist eval, drift or matrix; check and compare write their pages by --html")
     }
+    if report["scores"] != nil { return MatrixPage(subtitle: source, report: report).page }
+    if report["weights"] != nil { return DriftPage(subtitle: source, report: report).page }
     return EvaluationPage(title: "Evaluation", subtitle: source, report: report) {
       InspectionPage.picture(.file($0), side: 150)
     }.page

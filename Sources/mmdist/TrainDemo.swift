@@ -66,17 +66,22 @@ struct DemoRun {
       training.adapted.model, endTokens: [], features: training.features, training.backend)
     let questions = examination.questions
     guard let inputs = training.inputs else { preconditionFailure("the demo trains on conversations") }
-    let mine = share(of: questions.count, rank: communicator.rank, of: communicator.count)
-    let answers = try mine.map { index -> String in
-      let asked = questions[index]
-      let prompt = try inputs.processor.prompt(
-        [Turn(.user, Record.imageTag + asked.question.text)],
-        images: [.file("\(DemoRun.folder)/images/\(asked.image)")])
-      let logits = try generator.firstLogits(prompt)
-      let options = try asked.question.family.options.map { option in
-        (option, logits[try inputs.tokenizer.encode(option, addSpecialTokens: false).ids[0]])
+    let mine = Array(share(of: questions.count, rank: communicator.rank, of: communicator.count))
+    // A few at a time, so that not all pictures lie in memory.
+    let together = 32
+    let answers = try stride(from: 0, to: mine.count, by: together).flatMap { start -> [String] in
+      let some = mine[start..<min(start + together, mine.count)].map { questions[$0] }
+      let prompts = try some.map { asked in
+        try inputs.processor.prompt(
+          [Turn(.user, Record.imageTag + asked.question.text)],
+          images: [.file("\(DemoRun.folder)/images/\(asked.image)")])
       }
-      return options.max { $0.1 < $1.1 }?.0 ?? ""
+      return try zip(some, generator.firstLogits(prompts)).map { asked, logits in
+        let options = try asked.question.family.options.map { option in
+          (option, logits[try inputs.tokenizer.encode(option, addSpecialTokens: false).ids[0]])
+        }
+        return options.max { $0.1 < $1.1 }?.0 ?? ""
+      }
     }
     let all = try communicator.allGather(Array(JSON.array(answers.map(JSON.string)).description.utf8))
     return examination.score(

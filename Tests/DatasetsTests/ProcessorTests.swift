@@ -75,6 +75,13 @@ final class ProcessorFaultTests: XCTestCase {
     let tiny = try processor(vision: try Fixtures.vision(tokens: 50), maxLength: 49)
     XCTAssertEqual(try fault(tiny, answer).what, "image tokens: 1 × 50 > max_length 49", "before the text grows")
     XCTAssertEqual(try thrownFault { try short.encode(answer) }.place, "train.jsonl:3", "seen without the picture")
+    XCTAssertEqual(try fault(short, answer).remedy, "shorten the record or raise data.max_length")
+    var whole = short
+    whole.isLimitedByModel = true
+    let refused = try fault(whole, answer)
+    XCTAssertEqual(
+      refused.what, "\(length) tokens > max_length \(length - 1), as many as the model has positions")
+    XCTAssertEqual(refused.remedy, "shorten the record: the model reads no more")
   }
 
   func testPlaceholderThatIsNoPictures() throws {

@@ -103,6 +103,67 @@ final class AnswerTests: ProgramTestCase {
     )
   }
 
+  func testTwoEvaluationsAreCompared() throws {
+    let golden = try Golden("llava-siglip-qwen2")
+    try write("run.yaml", golden.plainRunFile)
+    try writeRecords(golden)
+    let arguments = ["--metrics", "loss,anls", "--max-new-tokens", "6", "--group-by", "patient.sex"]
+    let before = try evaluate(golden, arguments)
+    try copy(path("report.json"), to: "before.json")
+    let after = try evaluate(golden, arguments + ["--adapter", golden.folder + "/adapter_final"])
+    let compare = ["compare", "before.json", "report.json"]
+    let ended = try succeed(
+      compare + ["--output", "change.json", "--html", "change.html", "--require", "loss<0"])
+    XCTAssertTrue(ended.output.contains("second − first"), ended.output)
+    XCTAssertTrue(ended.output.contains("anls by patient.sex"), ended.output)
+    let change = try JSON(contentsOf: path("change.json"))
+    let losses = [before, after].map { $0["metrics"]?["loss"]?.double ?? .nan }
+    XCTAssertEqual(change["metrics"]?["loss"]?.double ?? 0, losses[1] - losses[0], accuracy: 1e-12)
+    XCTAssertEqual(change["differences"]?["loss"]?["first"]?.double ?? 0, losses[0], accuracy: 1e-12)
+    XCTAssertEqual(change["differences"]?["anls"]?["second"], after["metrics"]?["anls"])
+    XCTAssertEqual(change["groups"]?["patient.sex"]?["m"]?["count"], 9)
+    let page = try String(decoding: bytes("change.html"), as: UTF8.self)
+    XCTAssertTrue(page.contains("Comparison of two evaluations") && page.contains("Groups by patient.sex"))
+    try assertRefused(compare + ["--require", "differences.loss.high<-100"], .badData, "differences.loss.high")
+    try assertRefused(compare + ["--require", "los<0"], .usage, "did you mean 'loss'?")
+    try write("other.json", before.setting("samples", to: []).description)
+    try assertRefused(["compare", "before.json", "other.json"], .badData, "14 samples and 0")
+    try assertRefused(["compare", "before.json", "none.json"], .missingInput, "none.json")
+  }
+
+  /// What the model says is no JSON: of no form, and without a field.
+  func testStructuredReportsAreJudged() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.plainRunFile)
+    let record = { (answer: String, more: String) in
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \(JSON.string(answer))}]\(more)}\n"
+    }
+    try write(
+      "r.jsonl", record(#"{"a": 1}"#, "") + record(#"{"a": 2, "b": "x"}"#, #", "json_schema": {"type": "null"}"#))
+    try write("schema.json", #"{"type": "object", "required": ["a"]}"#)
+    let arguments = [
+      "eval", "-c", "run.yaml", "--data", "r.jsonl", "--max-new-tokens", "3", "--output", "report.json", "--metrics",
+      "json_valid,json_schema,json_fields",
+    ]
+    try succeed(arguments + ["--match-schema", "schema.json", "--require", "json_fields.a.f1<=0"])
+    let report = try JSON(contentsOf: path("report.json"))
+    XCTAssertEqual(report["metrics"]?["json_schema"], 0.0)
+    XCTAssertEqual(report["metrics"]?["json_fields_recall"], 0.0)
+    XCTAssertEqual(report["json_fields"]?["a"]?["wanted"], 2)
+    XCTAssertEqual(report["json_fields"]?["b"]?["wanted"], 1)
+    XCTAssertEqual(report["samples"]?.array?[0]["json_schema"], 0.0)
+    try assertRefused(arguments, .badData, "json_schema has no schema to judge by", "r.jsonl:1")
+    try write("schema.json", #"{"type": "objekt"}"#)
+    try assertRefused(arguments + ["--match-schema", "schema.json"], .badConfiguration, "objekt")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--data", "r.jsonl", "--output", "r.json", "--match-schema", "schema.json"], .usage,
+      "add it to --metrics")
+    try write("r.jsonl", record("no JSON", ""))
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--data", "r.jsonl", "--output", "r.json", "--metrics", "json_fields"], .badData,
+      "json_fields wants a reference that is JSON", "r.jsonl:1")
+  }
+
   func testABoundThatIsNotKept() throws {
     let golden = try Golden("gpt2")
     try write("run.yaml", golden.plainRunFile)

@@ -72,4 +72,17 @@ final class ChartTests: XCTestCase {
     // The field reaches from 190 to 530.
     XCTAssertTrue(intervals.contains("x1=\"275\" x2=\"445\"") && intervals.contains("cx=\"360\""), intervals)
   }
+
+  func testNamesBesideRowsFit() {
+    XCTAssertEqual(fitted("short"), "short")
+    XCTAssertEqual(fitted(String(repeating: "a", count: 24)), String(repeating: "a", count: 24))
+    XCTAssertEqual(fitted(String(repeating: "a", count: 25)), String(repeating: "a", count: 24) + "…")
+    XCTAssertEqual(fitted(String(repeating: "好", count: 30)), String(repeating: "好", count: 12) + "…")
+  }
+
+  /// One record is no half record.
+  func testCountsAreWhole() {
+    let html = Histogram("c", of: [1.5, 2.5, 2.6], x: "x", bins: 3).html.source
+    XCTAssertFalse(html.contains(">0.5<"), html)
+  }
 }

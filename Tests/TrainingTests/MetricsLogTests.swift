@@ -124,4 +124,12 @@ final class MetricsLogTests: FolderTests {
     report.seconds = 0
     XCTAssertEqual(report.tokensPerSecond, 0)
   }
+
+  /// Tokens that no model reads make no speed.
+  func testAStepOnKeptFeaturesHasNoTokensPerSecond() {
+    var report = report(1)
+    report.keepsStates = true
+    XCTAssertNil(report.json["tokens_per_second"])
+    XCTAssertNotNil(report.json["tokens"])
+  }
 }

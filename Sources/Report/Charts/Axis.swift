@@ -84,7 +84,7 @@ struct Field {
   let across: Axis
   let up: Axis
 
-  init(across: Axis, up: Axis, height: Double = 230, left: Double = 76, right: Double = 12, bottom: Double = 40) {
+  init(across: Axis, up: Axis, height: Double = 230, left: Double = 76, right: Double = 28, bottom: Double = 40) {
     (self.across, self.up, self.height) = (across, up, height)
     (self.left, self.right, self.bottom) = (left, right, bottom)
   }
@@ -109,20 +109,32 @@ struct Field {
     result += """
       <line class="axis" x1="\(left)" x2="\(Field.width - right)" y1="\(base)" y2="\(base)"/>
       <text x="\((left + Field.width - right) / 2)" y="\(height - 6)" text-anchor="middle">\(name)</text>
-      <text x="12" y="\(base / 2 + 4)" text-anchor="middle" transform="rotate(-90 12 \(base / 2))">\(upName)</text>
+      <text class="up" x="12" y="\(base / 2 + 4)" text-anchor="middle" transform="rotate(-90 12 \(base / 2))">\(upName)</text>
 
       """
     return result
   }
 }
 
+/// What a chart is made of: it decides how the chart stays readable on narrow screens.
+enum ChartKind: String {
+  /// Curves and columns in a field: their words grow.
+  case plot
+  /// Named rows: they keep their size, and the reader moves them sideways.
+  case rows
+}
+
 /// A chart under its caption.
-func figure(_ caption: String, height: Double, _ drawing: HTML, legend: [String] = []) -> HTML {
+/// - Parameter unit: the name of the axis upwards, which stands behind the caption where the screen is narrow.
+func figure(
+  _ caption: String, height: Double, _ drawing: HTML, legend: [String] = [], unit: String = "",
+  _ kind: ChartKind = .plot
+) -> HTML {
   let entries = legend.enumerated().map { number, name -> HTML in
     "<span><i style=\"background:\(Page.colour(number))\"></i>\(name)</span>"
   }
   return """
-    <figure><figcaption>\(caption)</figcaption>
+    <figure class="\(kind.rawValue)"><figcaption>\(caption)\(unit.isEmpty ? "" : " <span>\(unit)</span>" as HTML)</figcaption>
     \(legend.isEmpty ? "" : "<div class=\"legend\">\(entries)</div>\n" as HTML)\
     <svg viewBox="0 0 \(Field.width) \(height)" role="img" aria-label="\(caption)">
     \(drawing)</svg></figure>

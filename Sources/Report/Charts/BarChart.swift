@@ -30,7 +30,7 @@ public struct BarChart: Element {
       let share = bar.value.isFinite ? min(max(bar.value / longest, 0), 1) : 0
       let width = share * (Field.width - left - right)
       drawing += """
-        <text class="label" x="\(left - 8)" y="\(top + 12)" text-anchor="end">\(shortened(bar.name, 30))\
+        <text class="label" x="\(left - 8)" y="\(top + 12)" text-anchor="end">\(fitted(bar.name))\
         <title>\(bar.name)</title></text>\
         <rect x="\(left)" y="\(top + 2)" width="\(max(width, 1))" height="\(row - 6)" rx="1.5" \
         fill="\(Page.colour(bar.series))"/>\
@@ -38,8 +38,19 @@ public struct BarChart: Element {
 
         """
     }
-    return figure(caption, height: Double(bars.count) * row + 8, drawing)
+    return figure(caption, height: Double(bars.count) * row + 8, drawing, .rows)
   }
+}
+
+/// A name that fits beside a row: as many characters as 24 of Latin letters are wide, those of East Asia counted twice.
+func fitted(_ name: String) -> String {
+  var (kept, room) = ("", 24)
+  for character in name {
+    room -= (character.unicodeScalars.first?.value ?? 0) >= 0x1100 ? 2 : 1
+    guard room >= 0 else { return kept + "…" }
+    kept.append(character)
+  }
+  return kept
 }
 
 /// Text of at most `most` characters; what is left out shows as "…".

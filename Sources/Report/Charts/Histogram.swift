@@ -51,8 +51,8 @@ public struct Histogram: Element {
   }
 
   public var html: HTML {
-    let field = Field(
-      across: axis, up: Axis(0, Double(max(1, bins.map(\.count).max() ?? 1)), count: 4), height: 190)
+    let most = max(1, bins.map(\.count).max() ?? 1)
+    let field = Field(across: axis, up: Axis(0, Double(most), count: min(4, most)), height: 190)
     var drawing = field.frame(across: xName, up: "count")
     for bin in bins where bin.count > 0 {
       let (left, right) = (field.x(bin.range.lowerBound), field.x(bin.range.upperBound))

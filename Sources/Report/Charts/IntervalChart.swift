@@ -60,7 +60,7 @@ public struct IntervalChart: Element {
       let (low, high) = (field.x(item.interval.lowerBound), field.x(item.interval.upperBound))
       let colour = Page.colour(item.series)
       drawing += """
-        <text class="label" x="\(left - 8)" y="\(middle + 4)" text-anchor="end">\(shortened(item.name, 30))\
+        <text class="label" x="\(left - 8)" y="\(middle + 4)" text-anchor="end">\(fitted(item.name))\
         <title>\(item.name)</title></text>\
         <line x1="\(low)" x2="\(high)" y1="\(middle)" y2="\(middle)" stroke="\(colour)" stroke-width="2"/>\
         <circle cx="\(field.x(item.value))" cy="\(middle)" r="4" fill="\(colour)"/>\
@@ -68,6 +68,6 @@ public struct IntervalChart: Element {
 
         """
     }
-    return figure(caption, height: height, drawing)
+    return figure(caption, height: height, drawing, .rows)
   }
 }

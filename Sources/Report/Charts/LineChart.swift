@@ -61,7 +61,8 @@ public struct LineChart: Element {
           """
       }
     }
-    return figure(caption, height: field.height, drawing, legend: series.count > 1 ? series.map(\.name) : [])
+    return figure(
+      caption, height: field.height, drawing, legend: series.count > 1 ? series.map(\.name) : [], unit: yName)
   }
 
   /// The stretches of a curve between what is not shown.

@@ -63,6 +63,7 @@ public struct PointChart: Element {
           """
       }
     }
-    return figure(caption, height: field.height, drawing, legend: series.count > 1 ? series.map(\.name) : [])
+    return figure(
+      caption, height: field.height, drawing, legend: series.count > 1 ? series.map(\.name) : [], unit: yName)
   }
 }

@@ -5,15 +5,19 @@ public struct ComparisonPage {
   public var report: JSON
   /// What was found, in a sentence.
   public var headline: String
+  /// Whether that is good news; nil: it may be chance.
+  public var isBetter: Bool?
   /// How many changed samples of each kind the page shows.
   public var shown: Int
   private let picture: (String) -> EmbeddedPicture?
 
   /// - Parameter picture: a small picture of a file; nil where it cannot be shown.
   public init(
-    report: JSON, headline: String, shown: Int = 24, picture: @escaping (String) -> EmbeddedPicture? = { _ in nil }
+    report: JSON, headline: String, isBetter: Bool? = nil, shown: Int = 24,
+    picture: @escaping (String) -> EmbeddedPicture? = { _ in nil }
   ) {
-    (self.report, self.headline, self.shown, self.picture) = (report, headline, shown, picture)
+    (self.report, self.headline, self.isBetter) = (report, headline, isBetter)
+    (self.shown, self.picture) = (shown, picture)
   }
 
   private struct Difference {
@@ -44,7 +48,7 @@ public struct ComparisonPage {
     var page = Page(
       title: "Comparison of two evaluations",
       subtitle: "first: \(first) · second: \(second) · \(grouped(report["records"]?.integer ?? 0)) records",
-      verdict: Verdict(.note, headline, figures: figures))
+      verdict: Verdict(isBetter.map { $0 ? .good : .warning } ?? .note, headline, figures: figures))
     page.add(
       "Figures",
       note: "Each row is one figure. The difference is second − first; its interval holds the true one in 95 of 100 "
@@ -140,7 +144,8 @@ public struct ComparisonPage {
     let wanted = sample["references"] ?? sample["label"]
     if let wanted { turns.append(("wanted", shortened(ComparisonPage.plain(wanted), 400))) }
     for (name, said) in zip(["first", "second"], sample["predictions"]?.array ?? []) where !said.isNull {
-      turns.append((name, shortened(ComparisonPage.plain(said), 400)))
+      let text = ComparisonPage.plain(said)
+      turns.append((name, text.allSatisfy(\.isWhitespace) ? "(nothing)" : shortened(text, 160)))
     }
     let scores = (sample["scores"]?.array ?? []).compactMap(\.double).map(Axis.label)
     if scores.count == 2 { turns.append((metric, scores.joined(separator: " → "))) }

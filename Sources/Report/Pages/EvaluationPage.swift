@@ -8,7 +8,7 @@ public struct EvaluationPage {
   public var report: JSON
   /// How many samples the page shows.
   public var shown: Int
-  private let picture: (String) -> EmbeddedPicture?
+  let picture: (String) -> EmbeddedPicture?
 
   /// - Parameter picture: a small picture of a file; nil where it cannot be shown.
   public init(
@@ -18,39 +18,77 @@ public struct EvaluationPage {
     (self.title, self.subtitle, self.report, self.shown, self.picture) = (title, subtitle, report, shown, picture)
   }
 
+  var samples: [JSON] { report["samples"]?.array ?? [] }
+
   public var page: Page {
-    var page = Page(title: title, subtitle: subtitle, verdict: Verdict(.note, headline, figures: figures))
-    let intervals = (report["intervals"]?.object ?? [:]).elements.compactMap {
-      EvaluationPage.row($0.key, $0.value, value: metric($0.key))
-    }
-    if !intervals.isEmpty {
+    var page = Page(
+      title: title, subtitle: subtitle,
+      verdict: Verdict(samples.isEmpty ? .warning : .note, headline, steps: remarks, figures: figures))
+    let charts = intervalCharts
+    if !charts.isEmpty {
       page.add(
-        "Figures", note: "With 95 % intervals: what chance alone would move.",
-        IntervalChart("All records", intervals, axis: "value"))
+        "Figures",
+        note: "The dot is what was measured, the line where the true figure lies in 95 of 100 such sets of records: "
+          + "what chance alone moves.", Columns(charts))
     }
-    if let use = report["image_use"], use.object != nil { page.add("Is the picture used", imageUse(use)) }
+    if let use = report["image_use"], use.object != nil {
+      page.add("Is the picture used?", note: EvaluationPage.imageUseNote, imageUse(use))
+    }
     for (column, groups) in report["groups"]?.object ?? [:] {
-      page.add("Groups by \(column)", Columns(self.groups(groups.array ?? [])))
-    }
-    let samples = report["samples"]?.array ?? []
-    let losses = samples.compactMap(EvaluationPage.loss)
-    if losses.count > 1 {
-      page.add("Loss by record", Histogram("Mean loss of a token", of: losses, x: "nats per token"))
-    }
-    if !samples.isEmpty {
       page.add(
-        "Records, worst first",
-        note: "Of \(grouped(samples.count)) records, those with the lowest score or the highest loss.",
-        Gallery(worst(samples).prefix(shown).map(card)))
+        "Groups by \(column)",
+        note: "Each figure by the values of \(column); n is the number of records. Where lines overlap widely, groups "
+          + "may differ by chance alone. The dashed line is all records.", Columns(self.groups(groups.array ?? [])))
     }
+    for (column, fairness) in report["fairness"]?["columns"]?.object ?? [:] {
+      page.add("Fairness by \(column)", note: EvaluationPage.fairnessNote, self.fairness(fairness))
+    }
+    if let ood = report["ood"], ood.object != nil {
+      page.add("Data from elsewhere", note: EvaluationPage.oodNote, outside(ood))
+    }
+    if let fields = report["json_fields"]?.object, !fields.isEmpty {
+      page.add("Fields of the reports", note: EvaluationPage.fieldsNote, self.fields(fields.elements.map { ($0, $1) }))
+    }
+    if let confusion { page.add("Which labels are taken for which", note: EvaluationPage.confusionNote, confusion) }
+    addSamples(to: &page)
     return page
   }
 
+  // MARK: Verdict
+
+  /// What leads the page: the first figure that is no loss.
+  private var main: (key: String, value: Double)? {
+    let figures = (report["metrics"]?.object ?? [:]).elements.compactMap { name, value in
+      value.double.map { (name, $0) }
+    }
+    let skipped: Set = ["loss", "perplexity", "supervised_tokens"]
+    return (figures.first { !skipped.contains($0.0) } ?? figures.first).map { (key: $0.0, value: $0.1) }
+  }
+
   private var headline: String {
-    let main = report["metrics"]?.object?.elements.first
-    let count = report["samples"]?.array?.count ?? 0
-    guard let main, let value = main.value.double else { return "\(grouped(count)) records evaluated" }
-    return "\(main.key) \(Axis.label(value)) over \(grouped(count)) records"
+    let count = samples.count
+    guard count > 0 else { return "No record was evaluated" }
+    guard let main else { return "\(grouped(count)) records evaluated" }
+    let span = EvaluationPage.interval(report["intervals"]?[main.key]).map {
+      ", with 95 % between \(Axis.label($0.lowerBound)) and \(Axis.label($0.upperBound))"
+    }
+    return "\(main.key) \(Axis.label(main.value)) over \(grouped(count)) record\(count == 1 ? "" : "s")\(span ?? "")"
+  }
+
+  /// What else a reader has to know first.
+  private var remarks: [String] {
+    let cut = samples.count { $0["cut_off"]?.bool == true }
+    var remarks: [String] = []
+    if cut > 0 {
+      remarks.append(
+        "\(grouped(cut)) of \(grouped(samples.count)) answers had no end: give --max-new-tokens more room, or the model "
+          + "does not know when to stop")
+    }
+    if let verdict = report["image_use"]?["verdict"]?.string { remarks.append(EvaluationPage.sentence(verdict)) }
+    if let worst = report["fairness"]?["demographic_parity_difference"]?.double, worst.isFinite {
+      remarks.append("between groups the model says yes with a difference of up to \(Axis.label(worst))")
+    }
+    return remarks
   }
 
   private var figures: [(name: String, value: String)] {
@@ -59,82 +97,38 @@ public struct EvaluationPage {
     }
   }
 
-  private func metric(_ name: String) -> Double? { report["metrics"]?[name]?.double }
+  // MARK: Figures
 
-  private static func row(_ name: String, _ interval: JSON, value: Double?) -> IntervalChart.Row? {
-    guard let ends = interval.array?.compactMap(\.double), ends.count == 2, ends[0] <= ends[1] else { return nil }
-    return IntervalChart.Row(name, value ?? (ends[0] + ends[1]) / 2, ends[0]...ends[1])
+  func metric(_ name: String) -> Double? { report["metrics"]?[name]?.double }
+
+  /// `{"value", "low", "high"}`; nil where it is not known.
+  static func interval(_ json: JSON?) -> ClosedRange<Double>? {
+    guard let low = json?["low"]?.double, let high = json?["high"]?.double, low <= high else { return nil }
+    return low...high
   }
 
-  // MARK: Groups and pictures
-
-  private func groups(_ groups: [JSON]) -> [any Element] {
-    let names = groups.first?["metrics"]?.object.map { Array($0.keys) } ?? []
-    return names.compactMap { name -> (any Element)? in
-      let rows = groups.compactMap { group -> IntervalChart.Row? in
-        guard let interval = group["intervals"]?[name],
-          var row = EvaluationPage.row(
-            group["value"]?.string ?? "(none)", interval, value: group["metrics"]?[name]?.double)
-        else { return nil }
-        row.label = "\(Axis.label(row.value)), n \(grouped(group["count"]?.integer ?? 0))"
-        return row
-      }
-      guard !rows.isEmpty else { return nil }
-      return IntervalChart(
-        name, rows, axis: name, marks: metric(name).map { [(value: $0, name: "all")] } ?? [])
-    }
+  static func row(_ name: String, _ json: JSON, value: Double? = nil, label: String? = nil) -> IntervalChart.Row? {
+    guard let value = value ?? json["value"]?.double, value.isFinite else { return nil }
+    return IntervalChart.Row(name, value, interval(json) ?? value...value, label: label)
   }
 
-  private func imageUse(_ use: JSON) -> any Element {
-    let name = use["metric"]?.string ?? ""
-    let bars = (use.object ?? [:]).elements.compactMap { view, figures -> BarChart.Bar? in
-      guard let value = figures.object?.values.first?.double else { return nil }
-      return BarChart.Bar("\(view) picture", value, label: Axis.label(value))
+  /// Figures of 0…1 share a chart, each other has one of its own.
+  private var intervalCharts: [any Element] {
+    let rows = (report["intervals"]?.object ?? [:]).elements.compactMap { name, json in
+      EvaluationPage.row(name, json, value: metric(name))
     }
-    let verdict = use["verdict"]?.string ?? ""
-    return Columns([BarChart("\(name) with", bars), Verdict(.note, verdict.replacing("_", with: " "))])
+    func isShare(_ row: IntervalChart.Row) -> Bool {
+      !["loss", "perplexity"].contains(row.name) && row.interval.lowerBound >= 0 && row.interval.upperBound <= 1
+    }
+    let shares = rows.filter(isShare)
+    let charts = shares.isEmpty ? [] : [IntervalChart("All records, of 1", shares, axis: "of 1", range: 0...1)]
+    return charts
+      + rows.filter { !isShare($0) }.map { IntervalChart($0.name, [$0], axis: unit($0.name)) }
   }
 
-  // MARK: Samples
-
-  private static let bookkeeping: Set<String> = [
-    "index", "nll", "tokens", "question", "prediction", "references", "images", "cut_off", "label", "place",
-  ]
-
-  private static func loss(_ sample: JSON) -> Double? {
-    guard let nll = sample["nll"]?.double, let tokens = sample["tokens"]?.double, tokens > 0 else { return nil }
-    return nll / tokens
-  }
-
-  /// The first score of a sample, if it has one.
-  private static func score(_ sample: JSON) -> Double? {
-    (sample.object ?? [:]).elements.lazy.filter { !bookkeeping.contains($0.key) }.compactMap(\.value.double).first
-  }
-
-  private func worst(_ samples: [JSON]) -> [JSON] {
-    samples.enumerated().map { (place: $0.offset, sample: $0.element, score: EvaluationPage.score($0.element) ?? 0) }
-      .sorted { a, b in
-        if a.score != b.score { return a.score < b.score }
-        let (left, right) = (EvaluationPage.loss(a.sample) ?? 0, EvaluationPage.loss(b.sample) ?? 0)
-        return left != right ? left > right : a.place < b.place
-      }.map(\.sample)
-  }
-
-  private func card(_ sample: JSON) -> Gallery.Card {
-    var turns: [(role: String, text: String)] = []
-    for key in ["question", "prediction"] {
-      if let text = sample[key]?.string { turns.append((key, shortened(text, 400))) }
-    }
-    if let references = sample["references"]?.array?.compactMap(\.string), !references.isEmpty {
-      turns.append(("reference", shortened(Set(references).sorted().joined(separator: " | "), 400)))
-    }
-    if let loss = EvaluationPage.loss(sample) {
-      turns.append(("loss of a token", Axis.label(loss)))
-    }
-    for (name, value) in sample.object ?? [:] where !EvaluationPage.bookkeeping.contains(name) {
-      if let value = value.double { turns.append((name, Axis.label(value))) }
-    }
-    let pictures = (sample["images"]?.array ?? []).compactMap(\.string).prefix(3).compactMap(picture)
-    return Gallery.Card(pictures, heading: "record \(sample["index"]?.integer ?? 0)", [Transcript(turns)])
+  /// A figure with its unit: the loss of answers is that of a token, of labels that of a record.
+  func unit(_ name: String) -> String {
+    guard name == "loss" else { return name }
+    return report["labels"] == nil ? "loss, nats per token" : "loss, nats"
   }
 }
