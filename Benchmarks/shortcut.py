@@ -88,11 +88,11 @@ def mmdist(*arguments):
     return done.stdout + done.stderr
 
 
-def result_file(name, seed): return demo / f"{re.sub('[^a-z0-9.]+', '-', name)}-{o.steps}-steps-{seed}.json"
+def result_file(name, seed): return demo / f"{re.sub('[^a-z0-9.]+', '-', name)}-{o.steps}-steps-seed-{seed}.json"
 
 
 def examine(name, seed):
-    """Trains, asks, and keeps for each picture how many of its two questions are answered rightly."""
+    """Trains, asks, and keeps for each picture whether its questions for number and side are answered rightly."""
     file = result_file(name, seed)
     if file.exists(): return
     run, plain = file.with_suffix(""), name == no_notes
@@ -108,35 +108,36 @@ def examine(name, seed):
         mmdist("eval", "-c", "mmdist.yaml", "--set", "cache.features=disk", "--adapter", str(run / "adapter"), "--data", f"held-out-{kind}.jsonl", "--images", "images",
                "--metrics", "exact_match", "--max-new-tokens", "3", *(["--image-use"] if kind == "none" else []), "--output", str(report))
         report = json.load(open(report))
-        samples = report["samples"]
-        pairs = lambda values: [x + y for x, y in zip(values[::2], values[1::2])]
-        found[kind] = pairs([sample["exact_match"] for sample in samples])
+        for place, name in enumerate(("number", "side")):
+            samples = [sample for sample in report["samples"] if sample["references"][0] in options[place]]
+            found[f"{kind} {name}"] = [sample["exact_match"] for sample in samples]
+            if kind == "wrong": found[f"follows {name}"] = [float(f"({sample['prediction'].strip()})" in sample["question"]) for sample in samples]
         if kind == "none": found["exchanged"] = report["image_use"]["shuffled"]["exact_match"]
-        if kind == "wrong": found["follows"] = pairs([float(f"({sample['prediction'].strip()})" in sample["question"]) for sample in samples])
     shutil.rmtree(run)
     file.write_text(json.dumps(found))
 
 
-def cell(results, key):
+def cell(results, *keys):
     """The mean in percent and its interval."""
     dice, sums = random.Random(3), []
-    columns = list(zip(*(result[key] for result in results)))
+    columns = list(zip(*([sum(answers) for answers in zip(*(result[key] for key in keys))] for result in results)))
     for _ in range(1000):
         seeds = dice.choices(range(len(results)), k=len(results))
         sums.append(sum(sum(column[seed] for seed in seeds) for column in dice.choices(columns, k=len(columns))))
-    whole = 2 * len(columns) * len(results)
+    whole = len(keys) * len(columns) * len(results)
     low, high = (100 * sorted(sums)[place] / whole for place in (25, 974))
     return f"{100 * sum(map(sum, columns)) / whole:.1f} ({low:.0f} – {high:.0f})"
 
 
 def table():
-    print("| remedy | no note | wrong note | follows a wrong note | right note | no note, other picture | alarm | seeds |\n|---|---|---|---|---|---|---|---|")
+    print("| remedy | wrong note: number | side | follows it: number | side | right note | no note | no note, other picture | alarm |\n|---|---|---|---|---|---|---|---|---|")
     for name in remedies:
         results = [json.load(open(file)) for seed in o.seeds if (file := result_file(name, seed)).exists()]
         if not results: continue
+        cells = [cell(results, key) for key in ("wrong number", "wrong side", "follows number", "follows side")]
+        cells += [cell(results, f"{kind} number", f"{kind} side") for kind in ("right", "none")]
         exchanged = 100 * sum(result["exchanged"] for result in results) / len(results)
-        print(f"| {name} | {cell(results, 'none')} | {cell(results, 'wrong')} | {cell(results, 'follows')} | {cell(results, 'right')} | {exchanged:.1f} | "
-              f"{sum(result['alarm'] for result in results)} of {len(results)} | {len(results)} |")
+        print(f"| {name} | {' | '.join(cells)} | {exchanged:.1f} | {sum(result['alarm'] for result in results)} of {len(results)} |")
 
 
 if __name__ == "__main__":
