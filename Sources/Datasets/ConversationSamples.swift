@@ -13,7 +13,7 @@ public struct ConversationSamples: SampleSource {
     self.decodes = decodes
   }
 
-  public var counts: [Int] { records.sources.map(\.count) }
+  public var counts: [Int] { records.counts }
   public func sample(_ index: Int) throws -> Sample { try processor.sample(records.record(index)) }
   public func sample(_ index: Int, _ draw: RandomDraw) throws -> Sample {
     try processor.sample(records.record(index), draw)

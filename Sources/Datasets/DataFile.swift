@@ -78,7 +78,7 @@ public struct DataFile: Sendable {
     let inner = UnpackedFile.innerName(of: path)
     let file = inner == nil ? path : try UnpackedFile(cache: cache)(path)
     switch ((inner ?? path) as NSString).pathExtension.lowercased() {
-    case "tar": return try TarRecords(path: file, named: path)
+    case "tar": return try TarRecords(path: file, named: path, cache: cache)
     case "parquet": return try ParquetRecords(path: file, named: path)
     default: return try RecordFile(path: file, named: path, cache: cache)
     }

@@ -3,15 +3,15 @@ import Ground
 /// The records of a source that are left when faulty ones are taken out, numbered anew from 0.
 public struct KeptSamples: SampleSource {
   private let base: any SampleSource
-  /// The numbers of the records that are left out, ascending.
-  private let skipped: [Int]
+  private let numbering: Numbering
   public let counts: [Int]
 
   /// - Parameter faults: of the records that are left out, ascending.
   /// - Throws: `Fault(.badData)` where a file has no other records; it names the first.
   public init(_ base: any SampleSource, without faults: [RecordFault]) throws {
     self.base = base
-    skipped = faults.map(\.index)
+    let skipped = faults.map(\.index)
+    numbering = Numbering(base.counts, without: skipped)
     var counts: [Int] = []
     var (start, next) = (0, 0)
     for count in base.counts {
@@ -41,14 +41,6 @@ public struct KeptSamples: SampleSource {
     findFaults(in: range, most: most, threads: threads) { _ = try sample($0) }
   }
 
-  /// The number in the base of the record `kept` here: of `skipped[k] − k`, the records kept before the k-th that is
-  /// left out, as many are at most `kept` as records are left out before it.
-  func original(_ kept: Int) -> Int {
-    var (low, high) = (0, skipped.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if skipped[middle] - middle <= kept { low = middle + 1 } else { high = middle }
-    }
-    return kept + low
-  }
+  /// The number in the base of the record `kept` here.
+  func original(_ kept: Int) -> Int { numbering.original(kept) }
 }

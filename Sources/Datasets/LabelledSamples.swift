@@ -27,7 +27,7 @@ public struct LabelledSamples: SampleSource {
     LabelledSamples(records, labels, reader, features: features, decodes: decodes)
   }
 
-  public var counts: [Int] { records.sources.map(\.count) }
+  public var counts: [Int] { records.counts }
   /// What decides, beside records and weights, what the model gets to see.
   public var pictureSettings: String { reader.pictures?.settings ?? "" }
 

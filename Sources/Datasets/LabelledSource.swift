@@ -145,23 +145,32 @@ public struct LabelledSource: LabelledRecords {
 /// Several sources of records with labels, one after another, under one running number from 0.
 public struct LabelledSet: Sendable {
   public let sources: [any LabelledRecords]
-  private let starts: [Int]
+  private var numbering: Numbering
 
   public init(_ sources: [any LabelledRecords]) {
     precondition(!sources.isEmpty, "LabelledSet: no source")
     self.sources = sources
-    starts = sources.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+    numbering = Numbering(sources.map(\.count))
   }
 
-  public var count: Int { starts[sources.count] }
+  public var count: Int { numbering.count }
+  /// How many records each source has.
+  public var counts: [Int] { numbering.counts }
+
+  /// The records less faulty ones, numbered anew.
+  /// - Throws: `Fault(.badData)` where none is left.
+  public func without(_ faults: [RecordFault]) throws -> LabelledSet {
+    var set = self
+    set.numbering = try numbering.without(faults)
+    return set
+  }
 
   /// The column that the label of a record stands in.
-  func labelColumn(of index: Int) -> String? { sources[sources.indices.last { starts[$0] <= index } ?? 0].labelColumn }
+  func labelColumn(of index: Int) -> String? { sources[numbering.place(of: index).source].labelColumn }
 
   /// - Throws: `Fault` with `file:line`.
   public func record(_ index: Int) throws -> LabelledRecord {
-    precondition(index >= 0 && index < count, "LabelledSet: record \(index) of \(count)")
-    let source = sources.indices.last { starts[$0] <= index } ?? 0
-    return try sources[source].record(index - starts[source], index: index)
+    let (source, number) = numbering.place(of: index)
+    return try sources[source].record(number, index: index)
   }
 }

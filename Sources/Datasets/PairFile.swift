@@ -83,20 +83,29 @@ public struct PairSource: Sendable {
 /// Several files of pictures and captions, one after another, under one running number from 0.
 public struct PairSet: Sendable {
   public let sources: [PairSource]
-  private let starts: [Int]
+  private var numbering: Numbering
 
   public init(_ sources: [PairSource]) {
     precondition(!sources.isEmpty, "PairSet: no source")
     self.sources = sources
-    starts = sources.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+    numbering = Numbering(sources.map(\.count))
   }
 
-  public var count: Int { starts[sources.count] }
+  public var count: Int { numbering.count }
+  /// How many records each source has.
+  public var counts: [Int] { numbering.counts }
+
+  /// The records less faulty ones, numbered anew.
+  /// - Throws: `Fault(.badData)` where none is left.
+  public func without(_ faults: [RecordFault]) throws -> PairSet {
+    var set = self
+    set.numbering = try numbering.without(faults)
+    return set
+  }
 
   /// - Throws: `Fault` with `file:line`.
   public func record(_ index: Int) throws -> PairRecord {
-    precondition(index >= 0 && index < count, "PairSet: record \(index) of \(count)")
-    let source = sources.indices.last { starts[$0] <= index } ?? 0
-    return try sources[source].record(index - starts[source], index: index)
+    let (source, number) = numbering.place(of: index)
+    return try sources[source].record(number, index: index)
   }
 }

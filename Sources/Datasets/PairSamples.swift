@@ -14,7 +14,7 @@ public final class PairSamples: SampleSource {
     (self.records, self.processor, self.decodes) = (records, processor, decodes)
   }
 
-  public var counts: [Int] { records.sources.map(\.count) }
+  public var counts: [Int] { records.counts }
 
   /// With its first caption.
   public func sample(_ index: Int) throws -> Sample { try processor.sample(records.record(index), caption: 0) }

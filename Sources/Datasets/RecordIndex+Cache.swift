@@ -1,6 +1,13 @@
 import Foundation
 import Ground
 
+/// What a look through a data file finds, as bytes that can be kept.
+protocol KeptIndex {
+  var stored: Data { get }
+  /// - Returns: nil for bytes that make no sense.
+  init?(stored bytes: UnsafeRawBufferPointer)
+}
+
 /// The index of a large data file, kept so that later starts need not look for its records again.
 struct RecordIndexCache {
   let cache: CacheFolder
@@ -12,7 +19,7 @@ struct RecordIndexCache {
   ///
   /// The file goes by what the system tells it by, so that any change to it leads to a new index.
   /// - Parameter kind: tells apart ways to read a file.
-  func index(of descriptor: Int32, kind: String, scan: () throws -> RecordIndex) throws -> RecordIndex {
+  func index<Index: KeptIndex>(of descriptor: Int32, kind: String, scan: () throws -> Index) throws -> Index {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return try scan() }
     let identity = FileIdentity(status)
@@ -20,15 +27,15 @@ struct RecordIndexCache {
     let words = [identity.device, identity.inode].map(String.init).joined(separator: " ")
     let text = "record index 1 \(kind) \(words) \(identity.byteCount) \(identity.modified) \(identity.changed)"
     let name = "indexes/" + Array(text.utf8).withUnsafeBytes { Checksum.digits(of: $0) }
-    if let kept = read(name) { return kept }
+    if let kept: Index = read(name) { return kept }
     // Where the cache cannot be written the index is made anew each time.
     guard (try? makeFolder("\(cache.path)/indexes")) != nil, access("\(cache.path)/indexes", W_OK) == 0 else {
       return try scan()
     }
     return try cache.locked(name) {
-      if let kept = read(name) { return kept }
+      if let kept: Index = read(name) { return kept }
       let index = try scan()
-      let entries = index.entries.withUnsafeBytes { Data($0) }
+      let entries = index.stored
       _ = try? cache.make(name) {
         try writeDurably(entries + Data(entries.withUnsafeBytes(Checksum.digits).utf8), to: $0)
       }
@@ -37,12 +44,16 @@ struct RecordIndexCache {
     }
   }
 
-  private func read(_ name: String) -> RecordIndex? {
+  private func read<Index: KeptIndex>(_ name: String) -> Index? {
     guard let file = cache.existing(name), let data = try? readFile(file), data.count >= 32 else { return nil }
     let entries = data.prefix(data.count - 32)
     guard entries.withUnsafeBytes(Checksum.digits) == String(decoding: data.suffix(32), as: UTF8.self) else {
       return nil
     }
-    return entries.withUnsafeBytes { RecordIndex(stored: $0) }
+    return entries.withUnsafeBytes { Index(stored: $0) }
   }
+}
+
+extension RecordIndex: KeptIndex {
+  var stored: Data { entries.withUnsafeBytes { Data($0) } }
 }

@@ -4,34 +4,37 @@ import Ground
 /// Several sources, one after another, under one running number from 0.
 public struct RecordSet: Sendable {
   public let sources: [RecordSource]
-  /// Number of the first record of each source, and after them the count of all.
-  private let starts: [Int]
+  private var numbering: Numbering
 
   public init(_ sources: [RecordSource]) {
     precondition(!sources.isEmpty, "RecordSet: no source")
     self.sources = sources
-    starts = sources.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+    numbering = Numbering(sources.map(\.count))
   }
 
-  public var count: Int { starts[sources.count] }
+  public var count: Int { numbering.count }
+  /// How many records each source has.
+  public var counts: [Int] { numbering.counts }
+
+  /// The records less faulty ones, numbered anew.
+  /// - Throws: `Fault(.badData)` where none is left.
+  public func without(_ faults: [RecordFault]) throws -> RecordSet {
+    var set = self
+    set.numbering = try numbering.without(faults)
+    return set
+  }
 
   /// Record `index` of all.
   /// - Throws: `Fault` with `file:line`.
   public func record(_ index: Int) throws -> Record {
-    let (source, number) = locate(index)
+    let (source, number) = numbering.place(of: index)
     return try sources[source].record(number, index: index)
   }
 
   /// What can be seen wrong with record `index` without decoding a picture or making a token.
   @discardableResult
   public func check(_ index: Int) throws -> Record {
-    let (source, number) = locate(index)
+    let (source, number) = numbering.place(of: index)
     return try sources[source].check(number, index: index)
-  }
-
-  private func locate(_ index: Int) -> (source: Int, number: Int) {
-    precondition(index >= 0 && index < count, "RecordSet: record \(index) of \(count)")
-    let source = sources.indices.last { starts[$0] <= index } ?? 0
-    return (source, index - starts[source])
   }
 }

@@ -48,6 +48,38 @@ struct TarIndex: Sendable {
   }
 }
 
+/// Of each member where it begins, its size and the length of its name, as 8-byte numbers, and the name.
+extension TarIndex: KeptIndex {
+  var stored: Data {
+    members.reduce(into: Data()) { data, member in
+      let name = Array(member.name.utf8)
+      for number in [member.offset, UInt64(member.count), UInt64(name.count)] {
+        withUnsafeBytes(of: number.littleEndian) { data.append(contentsOf: $0) }
+      }
+      data.append(contentsOf: name)
+    }
+  }
+
+  init?(stored bytes: UnsafeRawBufferPointer) {
+    var (members, place) = ([Member](), 0)
+    while place < bytes.count {
+      guard bytes.count - place >= 24 else { return nil }
+      func number(_ at: Int) -> UInt64 {
+        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place + 8 * at, as: UInt64.self))
+      }
+      guard let count = Int(exactly: number(1)), let length = Int(exactly: number(2)),
+        length <= bytes.count - place - 24, number(0) < 1 << 62
+      else { return nil }
+      let offset = number(0)
+      place += 24
+      guard let name = String(validating: bytes[place..<place + length], as: UTF8.self) else { return nil }
+      members.append(Member(name: name, offset: offset, count: count))
+      place += length
+    }
+    self.members = members
+  }
+}
+
 /// Reads the blocks of a tar archive.
 private struct TarReader {
   let descriptor: Int32

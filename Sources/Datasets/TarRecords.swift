@@ -15,14 +15,20 @@ final class TarRecords: RecordContainer {
 
   private static let pictures: Set<String> = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
-  /// - Parameter name: what the archive is called in messages.
-  init(path: String, named name: String) throws {
+  /// - Parameters:
+  ///   - name: what the archive is called in messages.
+  ///   - cache: where the index of a large archive is kept; nil for none.
+  init(path: String, named name: String, cache: CacheFolder? = nil) throws {
     (self.path, filePath) = (name, path)
     descriptor = try RecordFile.openForReading(path)
     do {
       let size = try RecordFile.size(of: descriptor, path: path)
       // As WebDataset does, names that begin with a point, or have none, are passed over.
-      let members = try TarIndex(descriptor, size: size, path: name).members.filter { TarRecords.split($0.name) != nil }
+      let file = descriptor
+      let scan = { try TarIndex(file, size: size, path: name) }
+      let index =
+        try cache.map { try RecordIndexCache(cache: $0).index(of: file, kind: "tar", scan: scan) } ?? scan()
+      let members = index.members.filter { TarRecords.split($0.name) != nil }
       var starts: [Int] = []
       var last: Substring?
       for (index, member) in members.enumerated() {

@@ -30,15 +30,16 @@ public struct ImageProbe: Sendable {
   /// - Throws: `Fault` at `file:line` for a record among them that cannot be read.
   public init?(_ questions: QuestionSet, records count: Int, seed: UInt64) throws {
     let spread = questions.spread(8 * count)
-    var found: [(number: Int, images: [ImageLocation])] = []
+    var found: [Int] = []
     for number in 0..<spread.count where found.count < count {
-      let record = try spread.record(number)
-      if !record.images.isEmpty { found.append((number, record.images)) }
+      if try !spread.record(number).images.isEmpty { found.append(number) }
     }
-    let shuffle = PictureShuffle(found.map(\.images), seed: seed)
-    let seeing = found.filter { shuffle[$0.images] != nil }
+    let shuffle = try PictureShuffle(found.map { spread.chosen[$0] }, seed: seed) {
+      try spread.records.record($0).images
+    }
+    let seeing = found.filter { shuffle.exchanged.contains(spread.chosen[$0]) }
     guard !seeing.isEmpty else { return nil }
-    right = spread.only(seeing.map(\.number))
+    right = spread.only(seeing)
     shuffled = right.showing(.shuffled, shuffle)
     for number in 0..<right.count { _ = try right.sample(number) }
   }

@@ -46,9 +46,8 @@ public struct ImageUse: Sendable {
     _ communicator: any Communicator, _ backend: any Backend,
     progress: (_ what: String, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
   ) throws {
-    let pictures = try (0..<questions.count).map { try questions.record($0).images }
-    let shuffle = PictureShuffle(pictures, seed: seed)
-    let seeing = pictures.indices.filter { shuffle[pictures[$0]] != nil }
+    let shuffle = try PictureShuffle(questions.chosen, seed: seed) { try questions.records.record($0).images }
+    let seeing = questions.chosen.indices.filter { shuffle.exchanged.contains(questions.chosen[$0]) }
     guard !seeing.isEmpty else {
       throw Fault(
         .badData, "no two records have different pictures, so none can be exchanged", at: "--image-use",

@@ -51,19 +51,33 @@ struct DataCheck {
   }
 }
 
+/// The records that are left out where `data.on_error` says so, after a look at all of them of which each rank takes a
+/// share: ascending, the same on all ranks; none where faults are to stop the program when they are met.
+/// - Throws: a fault that is none of a record.
+public func faultyRecords(
+  _ samples: any SampleSource, _ policy: DataConfiguration.OnError, _ communicator: any Communicator, threads: Int
+) throws -> [RecordFault] {
+  policy == .skip ? try DataCheck(samples, .skip, nil, communicator, threads: threads).skipped : []
+}
+
 /// `skipped.jsonl`: one line for each record that a run trains without.
-enum SkippedFile {
-  static let name = "skipped.jsonl"
+public enum SkippedFile {
+  public static let name = "skipped.jsonl"
 
   /// The lines for the records that a stage leaves out: `{"stage", "index", "place", "reason"}`.
-  static func lines(_ skipped: [RecordFault], stage: String?) -> String {
-    skipped.reduce(into: "") { text, item in
+  public static func lines(_ skipped: [RecordFault], stage: String? = nil) -> String {
+    entries(skipped, stage: stage).map { $0.description + "\n" }.joined()
+  }
+
+  /// The same as objects.
+  public static func entries(_ skipped: [RecordFault], stage: String? = nil) -> [JSON] {
+    skipped.map { item in
       var line: OrderedDictionary<String, JSON> = [:]
       line["stage"] = stage.map(JSON.string)
       line["index"] = .integer(item.index)
       line["place"] = item.fault.place.map(JSON.string) ?? .null
       line["reason"] = .string(item.fault.what)
-      text += JSON.object(line).description + "\n"
+      return .object(line)
     }
   }
 }

@@ -85,6 +85,16 @@ public enum OpenData: Sendable {
 }
 
 extension OpenData {
+  /// The records less faulty ones, numbered anew.
+  /// - Throws: `Fault(.badData)` where none is left.
+  public func without(_ faults: [RecordFault]) throws -> OpenData {
+    switch self {
+    case .conversations(let records): .conversations(try records.without(faults))
+    case .labelled(let records): .labelled(try records.without(faults))
+    case .pairs(let records): .pairs(try records.without(faults))
+    }
+  }
+
   /// The files that decide what the records are, apart from pictures.
   var files: [String] {
     switch self {

@@ -40,6 +40,8 @@ public struct StepReport: Equatable, Sendable {
   public var bytesSent: Int
   /// Of the largest rank.
   public var peakMemory: Int
+  /// The work of the rank that had most of it over the mean of all ranks: tokens, those of pictures twice.
+  public var workImbalance = 1.0
   /// What an evaluation after the step found on held-out records, and whether pictures are used; nil where there was none.
   public var evaluation: OrderedDictionary<String, Double>?
   public var evaluationImageUse: JSON?
@@ -69,7 +71,7 @@ public struct StepReport: Equatable, Sendable {
       "communication": [
         "total_s": .number(communicationSeconds), "exposed_s": .number(exposedSeconds), "bytes": .integer(bytesSent),
       ],
-      "peak_memory_bytes": .integer(peakMemory),
+      "peak_memory_bytes": .integer(peakMemory), "work_imbalance": .number(workImbalance),
     ]
     if let tokensPerSecond, let place = json.index(forKey: "data_wait_s") {
       json.updateValue(.number(tokensPerSecond), forKey: "tokens_per_second", insertingAt: place)
@@ -97,7 +99,7 @@ public struct StepReport: Equatable, Sendable {
 
   /// The keys whose values depend on the clock or on how many ranks there are.
   public static let timingKeys: Set<String> = [
-    "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes", "feature_cache",
-    "evaluation_s",
+    "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes", "work_imbalance",
+    "feature_cache", "evaluation_s",
   ]
 }

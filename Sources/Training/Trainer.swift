@@ -107,8 +107,10 @@ public final class Trainer {
     }
     try reducer.beginStep(microBatchCount: batches.microBatches)
     var tallies: [Double] = []
+    var work = 0.0
     for index in run {
       let batch = try kept?[index - run.lowerBound] ?? take(index)
+      work += Double(batch.batch.tokens + batch.batch.imageRows.count)
       tallies += compute(batch, mixture, own: index - run.lowerBound).numbers
     }
     let (reduced, totals) = try profile.phase(.communication) {
@@ -136,7 +138,7 @@ public final class Trainer {
       report.lookups = FeatureLookups(hits: Int(total.hits), misses: Int(total.misses))
     }
     step = number
-    try profile.phase(.communication) { try measure(&report, began: began, waited: waited) }
+    try profile.phase(.communication) { try measure(&report, began: began, waited: waited, work: work) }
     return report
   }
 
@@ -229,10 +231,10 @@ public final class Trainer {
   }
 
   /// Adds what the clock and the system say, over all ranks.
-  private func measure(_ report: inout StepReport, began: UInt64, waited: Double) throws {
+  private func measure(_ report: inout StepReport, began: UInt64, waited: Double, work: Double) throws {
     let own = reducer.statistics
     let mine: [Double] = [
-      waited, own.totalSeconds, own.exposedSeconds, Double(own.bytesSent), Double(residentPeak()),
+      waited, own.totalSeconds, own.exposedSeconds, Double(own.bytesSent), Double(residentPeak()), work,
     ]
     let all = try communicator.allGather(mine)
     report.dataSeconds = all.map { $0[0] }.max() ?? 0
@@ -240,6 +242,9 @@ public final class Trainer {
     report.exposedSeconds = all.map { $0[2] }.max() ?? 0
     report.bytesSent = Int(all.reduce(0) { $0 + $1[3] })
     report.peakMemory = Int(all.map { $0[4] }.max() ?? 0)
+    let works = all.map { $0[5] }
+    let mean = works.reduce(0, +) / Double(works.count)
+    report.workImbalance = mean > 0 ? (works.max() ?? mean) / mean : 1
     report.seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
   }
 }

@@ -55,6 +55,10 @@ struct Embed: ParallelCommand {
   @Option(help: ArgumentHelp("Texts are cut to this many tokens; conversations are never cut.", valueName: "N"))
   var maxLength: Int?
   @Option(help: "float32 or bfloat16.") var precision = "float32"
+  @Option(
+    name: .customLong("on-error"),
+    help: ArgumentHelp("stop, or skip: faulty records are left out, DIR/skipped.jsonl lists them.", valueName: "WHAT"))
+  var onError = "stop"
   @Option(help: ArgumentHelp("A folder; it is made where it is missing.", valueName: "DIR")) var output: String
 
   func validate() throws {
@@ -67,6 +71,7 @@ struct Embed: ParallelCommand {
     guard ["float32", "bfloat16"].contains(precision) else {
       throw ValidationError("--precision is float32 or bfloat16")
     }
+    guard ["stop", "skip"].contains(onError) else { throw ValidationError("--on-error is stop or skip") }
     if let maxLength, maxLength < 1 { throw ValidationError("--max-length is \(maxLength); give 1 or more") }
   }
 
@@ -89,14 +94,24 @@ struct Embed: ParallelCommand {
         DataFile(data), LabelColumns(text: text, pair: textPair, label: nil),
         images: images ?? (isFolder(data) ? data : parentFolder(of: data)), adapted, request.part, maxLength: maxLength)
 
+      let skipped = SkippedRecords(
+        faults: try faultyRecords(
+          records, onError == "skip" ? .skip : .stop, communicator, threads: ThreadCount(communicator).threads),
+        count: records.count)
+      _ = try KeptSamples(records, without: skipped.faults)  // which says so where none is left
+      let left = Set(skipped.faults.map(\.index))
+      skipped.tell(communicator, listedIn: "\(output)/\(SkippedFile.name)")
       let files = try communicator.agreeOnSuccess { try EmbeddingFiles(output, width: embedder.width, communicator) }
       let mine = share(of: records.count, rank: communicator.rank, of: communicator.count)
       try communicator.agreeOnSuccess {
-        for index in mine {
+        for index in mine where !left.contains(index) {
           for rows in try embedder.rows(records.sample(index)) { try files.append(rows, record: index, backend) }
         }
       }
       let size = try files.finish(metadata: metadata(embedder))
+      if communicator.rank == 0, onError == "skip" {
+        try writeDurably(SkippedFile.lines(skipped.faults), to: "\(output)/\(SkippedFile.name)")
+      }
       say(
         communicator,
         "wrote \(output): \(size.items) \(request.part == .language ? "records" : "pictures"), \(size.rows) rows of "
@@ -112,9 +127,22 @@ struct Embed: ParallelCommand {
 }
 
 /// The records of a file as samples to be embedded: texts, or conversations, of which nothing has to be supervised.
-struct EmbeddedRecords {
-  let count: Int
-  let sample: (Int) throws -> Sample
+struct EmbeddedRecords: SampleSource {
+  let counts: [Int]
+  private let make: @Sendable (Int) throws -> Sample
+
+  func sample(_ index: Int) throws -> Sample { try make(index) }
+  func faults(in range: Range<Int>, most: Int, threads: Int) -> [RecordFault] {
+    range.lazy.compactMap { index in
+      do {
+        _ = try make(index)
+        return nil
+      } catch {
+        return RecordFault(
+          index: index, fault: error as? Fault ?? Fault(.internalError, "\(error)", "report this"))
+      }
+    }.prefix(most).map { $0 }
+  }
 
   init(
     _ file: DataFile, _ columns: LabelColumns, images: String, _ adapted: AdaptedModel, _ part: EmbeddingRequest.Part,
@@ -125,15 +153,15 @@ struct EmbeddedRecords {
     if model.dual != nil {
       let processor = try PairProcessor(folder, model, maxLength: longest)
       let pairs = try PairSource(file, images: images, text: columns.text ?? "text")
-      count = pairs.count
-      sample = { try processor.sample(pairs.record($0, index: $0), caption: 0) }
+      counts = [pairs.count]
+      make = { try processor.sample(pairs.record($0, index: $0), caption: 0) }
       return
     }
     guard file.looksLabelled(columns) else {
       let records = try RecordSource(file, images: images, format: "auto")
       let processor = try ModelInputs(folder, model, maxLength: longest).processor
-      count = records.count
-      sample = { try processor.unsupervised(records.record($0), withText: part == .language) }
+      counts = [records.count]
+      make = { try processor.unsupervised(records.record($0), withText: part == .language) }
       return
     }
     guard part == .language else {
@@ -143,7 +171,7 @@ struct EmbeddedRecords {
     let tokenizer = try Tokenizer(modelFolder: folder.path)
     try requireRoom(for: tokenizer, in: model, at: folder.path)
     let reader = TextReader(tokenizer, maxLength: longest, hasTypes: model.language.typeCount > 0)
-    count = texts.count
-    sample = { try Sample(unlabelled: texts.record($0), reader) }
+    counts = [texts.count]
+    make = { try Sample(unlabelled: texts.record($0), reader) }
   }
 }

@@ -70,11 +70,11 @@ struct Evaluate: ParallelCommand {
         try evaluatePairs(configuration, requirements, communicator, backend, weights)
         return 0
       }
-      let open = try OpenData(
+      let all = try OpenData(
         evaluated(configuration), at: data == nil ? "data.validation" : "--data",
         reading: configuration.labelContent(for: ModelFolder(configuration.model)), cache: configuration.cacheFolder)
-      let other = try compared(with: open, configuration)
-      let data = try model(for: open, configuration, head?.labels, communicator)
+      let other = try compared(with: all, configuration)
+      let data = try model(for: all, configuration, head?.labels, communicator)
       let adapted = try LoadedModel(
         configuration, data.folder, checkpoint: checkpoint, ema ? .average : .trained,
         adapter: head == nil ? adapter : nil, converted: weights.callAsFunction, backend
@@ -82,7 +82,14 @@ struct Evaluate: ParallelCommand {
       try head?.load(into: adapted, backend)
       if let active { try adapted.activate(names(in: active)) }
       let maxLength = configuration.lastData.maxLength
-      var inputs = try data.inputs(of: open, adapted.model, configuration.lastData)
+      var inputs = try data.inputs(of: all, adapted.model, configuration.lastData)
+      let samples = try data.samples(of: all, adapted.model, inputs, maxLength: maxLength, decodes: true)
+      let skipped = SkippedRecords(
+        faults: try faultyRecords(
+          samples, configuration.lastData.onError, communicator, threads: ThreadCount(communicator).threads),
+        count: samples.count)
+      skipped.tell(communicator, listedIn: "the report")
+      let open = try all.without(skipped.faults)
       let features = inputs?.processor.vision.flatMap {
         configuration.featureCache(for: adapted.model, $0.processor, backend) { say(communicator, $0) }
       }
@@ -110,7 +117,7 @@ struct Evaluate: ParallelCommand {
         features?.store.finish()
         if let warning = features?.takeWarning() { say(communicator, warning) }
       }
-      if communicator.rank == 0 { try writeDurably(report.indented, to: output) }
+      if communicator.rank == 0 { try writeDurably(skipped.entered(in: report).indented, to: output) }
       try Requirement.check(requirements, report: report)
       return 0
     }
@@ -134,10 +141,13 @@ struct Evaluate: ParallelCommand {
       adapter: adapter, converted: weights.callAsFunction, backend
     ).adapted
     let evaluation = try PairEvaluation(
-      adapted, evaluated(configuration), answers.names, classes: classes,
-      maxLength: configuration.lastData.maxLength, communicator, backend)
+      adapted, evaluated(configuration), answers.names, classes: classes, configuration.lastData,
+      cache: configuration.cacheFolder, communicator, backend)
+    evaluation.skipped.tell(communicator, listedIn: "the report")
     say(communicator, evaluation.summary)
-    if communicator.rank == 0 { try writeDurably(evaluation.report.indented, to: output) }
+    if communicator.rank == 0 {
+      try writeDurably(evaluation.skipped.entered(in: evaluation.report).indented, to: output)
+    }
     try Requirement.check(requirements, report: evaluation.report)
   }
 

@@ -14,21 +14,43 @@ struct PairEvaluation {
   let report: JSON
   /// The figures in one line.
   let summary: String
+  /// The records that were left out.
+  let skipped: SkippedRecords
 
   /// - Parameters:
   ///   - metrics: those asked for; anything but `zero_shot` is retrieval.
   ///   - classes: a file of class names and templates.
   init(
-    _ adapted: AdaptedModel, _ sources: [DataSource], _ metrics: [String], classes: String?, maxLength: Int,
-    _ communicator: any Communicator, _ backend: any Backend
+    _ adapted: AdaptedModel, _ sources: [DataSource], _ metrics: [String], classes: String?, _ data: DataConfiguration,
+    cache: CacheFolder, _ communicator: any Communicator, _ backend: any Backend
   ) throws {
-    let space = try SharedSpace(adapted.folder, adapted.model, maxLength: maxLength, backend)
-    func records(_ column: (DataSource) -> String) throws -> PairSet {
-      PairSet(try sources.map { try PairSource(DataFile($0.path), images: $0.images, text: column($0)) })
+    let space = try SharedSpace(adapted.folder, adapted.model, maxLength: data.maxLength, backend)
+    func opened(_ column: (DataSource) -> String) throws -> PairSet {
+      PairSet(
+        try sources.map { source in
+          try PairSource(
+            DataFile(source.path, dataset: source.dataset, cache: cache), images: source.images, text: column(source))
+        })
     }
+    let wanted = PairEvaluation.metrics.filter { metrics.contains($0) || metrics == ["loss"] && $0 == "retrieval" }
+    let processor = try PairProcessor(adapted.folder, adapted.model, maxLength: data.maxLength)
+    // Records that one of the metrics cannot take are taken by none, so that both are of the same.
+    var faults: [Int: RecordFault] = [:]
+    var count = 0
+    for metric in wanted {
+      let samples = PairSamples(try opened(metric == "retrieval" ? \.text : \.label), processor, decodes: true)
+      count = samples.count
+      for fault in try faultyRecords(
+        samples, data.onError, communicator, threads: ThreadCount(communicator).threads)
+      where faults[fault.index] == nil {
+        faults[fault.index] = fault
+      }
+    }
+    let skipped = SkippedRecords(faults: faults.values.sorted { $0.index < $1.index }, count: count)
+    self.skipped = skipped
+    func records(_ column: (DataSource) -> String) throws -> PairSet { try opened(column).without(skipped.faults) }
     var reports: [(JSON, String)] = []
-    for metric in PairEvaluation.metrics where metrics.contains(metric) || metrics == ["loss"] && metric == "retrieval"
-    {
+    for metric in wanted {
       if metric == "retrieval" {
         let found = try RetrievalEvaluation(space, records(\.text), communicator, backend)
         reports.append((found.json, "of \(found.pictures) pictures and \(found.captions) captions"))

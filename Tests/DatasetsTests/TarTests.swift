@@ -38,6 +38,37 @@ final class TarTests: XCTestCase {
     }
   }
 
+  func testTheIndexOfALargeArchiveIsKept() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/large.tar"
+    let padding = String(repeating: "x", count: RecordIndexCache.smallestFile)
+    try tar([("a/é.txt", "one"), ("pad.bin", padding), ("b.txt", "two")]).write(to: URL(fileURLWithPath: path))
+    let cache = CacheFolder(folder.path + "/cache", limit: 1 << 20)
+    func texts() throws -> [JSON?] {
+      let file = try TarRecords(path: path, named: path, cache: cache)
+      return try (0..<file.count).map { try file.record($0).json["text"] }
+    }
+    let wanted: [JSON?] = ["one", nil, "two"]
+    XCTAssertEqual(try texts(), wanted)
+    XCTAssertFalse(FileManager.default.fileExists(atPath: cache.path + "/indexes"), "it may still change unseen")
+    usleep(2_200_000)
+    XCTAssertEqual(try texts(), wanted)
+    let indexes = cache.path + "/indexes"
+    let kept = try FileManager.default.contentsOfDirectory(atPath: indexes).filter { !$0.hasSuffix(".lock") }
+    XCTAssertEqual(kept.count, 1)
+    // What is kept is used: here an index of other bytes, under a checksum of its own.
+    var other = try TarIndex.kept([("a/é.txt", 512, 3), ("b.txt", 512, 2)])
+    other.append(contentsOf: other.withUnsafeBytes(Checksum.digits).utf8)
+    try other.write(to: URL(fileURLWithPath: "\(indexes)/\(kept[0])"))
+    XCTAssertEqual(try texts(), ["one", "on"])
+    // A damaged one is made again.
+    try Data("damaged, and long enough for a checksum".utf8).write(to: URL(fileURLWithPath: "\(indexes)/\(kept[0])"))
+    XCTAssertEqual(try texts(), wanted)
+    for bytes in [[UInt8](repeating: 0xFF, count: 24), [UInt8](repeating: 0, count: 23), [1]] {
+      XCTAssertNil(bytes.withUnsafeBytes { TarIndex(stored: $0) })
+    }
+  }
+
   private let sound = tar([("a.json", #"{"x": 1}"#), ("a.png", "picture"), (".hidden", "no"), ("b.txt", "words")])
 
   private func open(_ bytes: Data) throws -> TarRecords {
@@ -105,4 +136,20 @@ private func tar(_ files: [(name: String, text: String)]) -> Data {
     let content = Data(file.text.utf8)
     return archive + resealed(header) + content + Data(count: (512 - content.count % 512) % 512)
   } + Data(count: 1024)
+}
+
+extension TarIndex {
+  /// An index of these members as it is kept.
+  fileprivate static func kept(_ members: [(name: String, offset: UInt64, count: Int)]) throws -> Data {
+    var data = Data()
+    for member in members {
+      for number in [member.offset, UInt64(member.count), UInt64(member.name.utf8.count)] {
+        withUnsafeBytes(of: number.littleEndian) { data.append(contentsOf: $0) }
+      }
+      data.append(contentsOf: member.name.utf8)
+    }
+    let index = try XCTUnwrap(data.withUnsafeBytes { TarIndex(stored: $0) })
+    XCTAssertEqual(index.stored, data)
+    return data
+  }
 }

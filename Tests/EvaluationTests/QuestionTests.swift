@@ -47,19 +47,37 @@ final class QuestionTests: XCTestCase {
   func testNoRecordKeepsItsPictures() {
     let pictures: [[ImageLocation]] =
       (0..<50).map { ["\($0 % 40)"] } + [["x", "y"], ["y", "x"], [], ["alone", "of", "three"]]
-    let shuffle = PictureShuffle(pictures, seed: 7)
+    func shuffled(_ seed: UInt64) -> PictureShuffle {
+      PictureShuffle(pictures.indices, seed: seed) { pictures[$0] }
+    }
+    let shuffle = shuffled(7)
+    XCTAssertEqual(shuffle.exchanged, Set(0..<52))
+    func other(_ own: [ImageLocation]) -> [ImageLocation]? { shuffle[own].map { pictures[$0] } }
     for own in pictures.prefix(52) {
-      XCTAssertNotNil(shuffle[own])
-      XCTAssertNotEqual(shuffle[own], own)
-      XCTAssertEqual(shuffle[own]?.count, own.count)
+      XCTAssertNotNil(other(own))
+      XCTAssertNotEqual(other(own), own)
+      XCTAssertEqual(other(own)?.count, own.count)
     }
     XCTAssertNil(shuffle[["alone", "of", "three"]])
     XCTAssertNil(shuffle[[]])
     // Each picture is shown in the place of exactly one other.
-    XCTAssertEqual(Set((0..<40).compactMap { shuffle[["\($0)"]]?[0] }).count, 40)
-    XCTAssertEqual(shuffle[["3"]], PictureShuffle(pictures, seed: 7)[["3"]])
-    XCTAssertNotEqual(
-      (0..<40).map { shuffle[["\($0)"]] }, (0..<40).map { PictureShuffle(pictures, seed: 8)[["\($0)"]] })
+    XCTAssertEqual(Set((0..<40).compactMap { other(["\($0)"])?[0] }).count, 40)
+    XCTAssertEqual(shuffle[["3"]], shuffled(7)[["3"]])
+    XCTAssertNotEqual((0..<40).map { shuffle[["\($0)"]] }, (0..<40).map { shuffled(8)[["\($0)"]] })
+  }
+
+  func testPicturesInsideOfFilesAreExchangedByDigests() {
+    func bytes(_ number: Int) -> [ImageLocation] {
+      [.bytes(Data([UInt8(number % 5), 7]), name: "image \(number % 10)")]
+    }
+    let shuffle = PictureShuffle(0..<20, seed: 1, pictures: bytes)
+    XCTAssertEqual(shuffle.exchanged, Set(0..<20))
+    for number in 0..<20 {
+      XCTAssertEqual(shuffle[bytes(number)], shuffle[bytes((number + 10) % 20)], "the same picture")
+      XCTAssertNotEqual(shuffle[bytes(number)].map { bytes($0) }, bytes(number))
+    }
+    // Of one picture alone there is no other.
+    XCTAssertEqual(PictureShuffle(0..<9, seed: 1) { _ in bytes(0) }.exchanged, [])
   }
 
   private let answers = (0..<40).map { Answer(prediction: $0 % 4 == 0 ? "no" : "yes", references: ["yes"]) }

@@ -142,6 +142,112 @@ final class CheckTests: ProgramTestCase {
     XCTAssertTrue(page.contains("data:image/jpeg;base64,"))
   }
 
+  func testRegionsOutOfRangeAndTurnsThatTheTemplateRefuses() throws {
+    try prepare()
+    for seed in 0..<6 { try save(picture(UInt64(seed)), "p\(seed).jpg") }
+    try change("model/chat_template.jinja") {
+      $0 = Data("{% if messages | length > 3 %}{{ raise_exception('too many turns') }}{% endif %}".utf8) + $0
+    }
+    func region(_ image: String, _ box: String, tag: String = "r") -> String {
+      line(
+        image, [("human", "<image>What is <region:\(tag)>it</region>?"), ("gpt", "red")],
+        "\"regions\": {\"r\": {\"box\": \(box)}}")
+    }
+    try write(
+      "train.jsonl",
+      [
+        region("p0.jpg", "[8, 8, 60, 60]"), region("p1.jpg", "[8, 8, 97, 60]"), region("p2.jpg", "[-1, 8, 60, 60]"),
+        region("p3.jpg", "[60, 8, 8, 60]"), region("p4.jpg", "[8, 8, 60, 60]", tag: "other"),
+        line("p5.jpg", [("human", "<image>a?"), ("gpt", "b"), ("human", "c?"), ("gpt", "d")]),
+      ].joined())
+    let report = try report(
+      ["--set", "data.train=[{path: train.jsonl, images: pictures}]", "data.validation=[]"], code: 65)
+    XCTAssertEqual(
+      kinds(report),
+      [
+        "2 e bad_region", "3 e bad_region", "4 e malformed_record", "5 e malformed_record", "6 e refused_by_template",
+      ].map { path("train.jsonl:" + $0) })
+  }
+
+  func testAnswersAndGroupsOutOfBalance() throws {
+    try prepare()
+    func records(_ no: (Int) -> Bool) throws {
+      try write(
+        "train.jsonl",
+        (0..<60).map { number in
+          line(
+            nil, [("human", "Is number \(number) even?"), ("gpt", no(number) ? "no" : "yes")],
+            "\"site\": \"\(number < 5 ? "b" : "a")\"")
+        }.joined())
+    }
+    let arguments = [
+      "--set", "data.train=[{path: train.jsonl}]", "data.validation=[]", "--group-by", "site",
+    ]
+    try records { $0 % 10 == 0 }
+    let messages = (try report(arguments)["faults"]?.array ?? []).map {
+      "\($0["kind"]?.string ?? ""): \($0["message"]?.string ?? "")"
+    }
+    XCTAssertEqual(
+      messages,
+      ["imbalance: 90 % of 60 answers are 'yes', of 2 that come up", "imbalance: site b has 5 records, a has 55"])
+    try records { $0 % 2 == 0 }
+    XCTAssertEqual(try report(Array(arguments.prefix(3)))["faults"]?.array?.count, 0)
+  }
+
+  func testEachFaultOfCaptionsIsFoundWhereItIs() throws {
+    let golden = try PairGolden("clip")
+    for seed in 0..<12 { try save(picture(UInt64(seed)), "p\(seed).jpg") }
+    let whole = try picture(1).encodedJPEG(quality: 90)
+    try Data(whole.prefix(whole.count / 2)).write(to: URL(fileURLWithPath: path("pictures/cut.jpg")))
+    try save(picture(31, width: 20, height: 20), "tiny.png")
+    try save(picture(32, width: 400, height: 40), "strip.png")
+    try save(Picture(width: 64, height: 64, pixels: [UInt8](repeating: 77, count: 64 * 64 * 3)), "grey.png")
+    try save(picture(1), "copy.jpg")
+    try Data(picture(2).encodedJPEG(quality: 55)).write(to: URL(fileURLWithPath: path("pictures/again.jpg")))
+    func pair(_ image: String, _ text: String) -> String {
+      JSON.object(["image": .string(image), "text": .string(text)]).description + "\n"
+    }
+    // The tokenizer knows the endings of few words.
+    let long =
+      "the old red house near the river and the tall green tree on the far side are seen here on an early day"
+    let good = [
+      pair("p0.jpg", "a red one"), pair("p1.jpg", "a blue one"), pair("p2.jpg", "one"), pair("p3.jpg", "two"),
+      pair("p4.jpg", long),
+    ]
+    try write(
+      "train.jsonl",
+      (good + [
+        pair("cut.jpg", "red"), pair("none.jpg", "blue tree"), pair("tiny.png", "a tree"), pair("strip.png", "a house"),
+        pair("grey.png", "a river"), pair("copy.jpg", "another"), pair("again.jpg", "again"), pair("p3.jpg", "two"),
+        pair("p5.jpg", long + " today"), pair("p6.jpg", " "), "{\"image\": \"p7.jpg\"}\n",
+      ]).joined())
+    try write(
+      "val.jsonl", pair("p0.jpg", "other words") + pair("p8.jpg", "here " + long) + pair("p9.jpg", "a far side"))
+    try write(
+      "mmdist.yaml",
+      """
+      model: \(golden.golden.modelFolder)
+      data:
+        train: [{path: train.jsonl, images: pictures}]
+        validation: [{path: val.jsonl, images: pictures}]
+      """)
+    let found = try report(code: 65)
+    XCTAssertEqual(
+      kinds(found).map { ($0 as NSString).lastPathComponent }.filter { !$0.hasSuffix("cut_text") },
+      [
+        "train.jsonl:6 e truncated_image", "train.jsonl:7 e missing_image", "train.jsonl:8 w tiny_image",
+        "train.jsonl:9 w extreme_aspect", "train.jsonl:10 w blank_image", "train.jsonl:11 w duplicate_image",
+        "train.jsonl:12 w near_duplicate_image", "train.jsonl:13 w duplicate_record",
+        "train.jsonl:14 w near_duplicate_text", "train.jsonl:15 w empty_turn", "train.jsonl:16 e malformed_record",
+        "val.jsonl:1 w leaked_image", "val.jsonl:2 w leaked_text",
+      ])
+    XCTAssertEqual(found["counts"]?["cut_text"]?.integer, 3)
+    XCTAssertEqual(try report(ranks: 3, code: 65), found)
+    try write("train.jsonl", good.dropLast().joined())
+    try write("val.jsonl", pair("p9.jpg", "a far side"))
+    XCTAssertEqual(kinds(try report()), [])
+  }
+
   func testWhatStrangersWroteIsShownAndNotInterpreted() throws {
     try prepare()
     let name = "<img src=x onerror=alert(1)>.jpg"

@@ -58,6 +58,89 @@ final class SkippedRecordsTests: ProgramTestCase {
     }
   }
 
+  func testEvaluationLeavesThemOutAndListsThem() throws {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.plainRunFile)
+    try writeRecords(golden)
+    func evaluate(_ data: String, ranks: Int? = nil) throws -> (report: JSON, ended: Program.Ended) {
+      let ended = try succeed(
+        ["eval", "-c", "run.yaml", "--data", data, "--output", "r.json", "--group-by", "site"]
+          + sets("data.on_error=skip"), ranks: ranks)
+      return (try JSON(contentsOf: path("r.json")), ended)
+    }
+    let clean = try evaluate("good.jsonl").report
+    XCTAssertNil(clean["skipped"])
+    let (report, ended) = try evaluate("all.jsonl")
+    XCTAssertTrue(ended.errors.contains("warning: 4 of 11 records are faulty and are left out"), ended.errors)
+    XCTAssertEqual(try evaluate("all.jsonl", ranks: 3).report, report)
+    for key in ["metrics", "groups"] { XCTAssertEqual(report[key], clean[key], key) }
+    func samples(_ report: JSON, _ key: String) -> [JSON?] { (report["samples"]?.array ?? []).map { $0[key] } }
+    XCTAssertEqual(samples(report, "nll"), samples(clean, "nll"))
+    XCTAssertEqual(samples(report, "index"), [1, 2, 5, 6, 7, 8, 9])
+    let skipped = report["skipped"]?.array ?? []
+    XCTAssertEqual(skipped.map { $0["index"]?.integer }, [0, 3, 4, 10])
+    XCTAssertEqual(skipped.map { $0["place"]?.string }, [1, 4, 5, 11].map { "all.jsonl:\($0)" })
+    XCTAssertTrue(skipped[2]["reason"]?.string?.contains("damaged.jpg") == true, "\(skipped)")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--data", "all.jsonl", "--output", "r.json"], .badData, "not valid JSON", "all.jsonl:1"
+    )
+    try write("none.jsonl", #"{"conversations": []}"#)
+    let none = try run(
+      ["eval", "-c", "run.yaml", "--data", "none.jsonl", "--output", "r.json"] + sets("data.on_error=skip"))
+    XCTAssertEqual(none.code, Fault.Kind.badData.rawValue)
+    XCTAssertTrue(none.errors.contains("every record is faulty: empty conversation"), none.errors)
+  }
+
+  func testEmbeddingsLeaveThemOutWhereTold() throws {
+    let golden = try Golden("llava-clip-llama")
+    try writeRecords(golden)
+    func embed(_ data: String, ranks: Int? = nil) throws -> Data {
+      try succeed(
+        ["embed", "--model", golden.modelFolder, "--data", data, "--on-error", "skip", "--output", data + ".out"],
+        ranks: ranks)
+      return try bytes(data + ".out/embeddings.npy")
+    }
+    let clean = try embed("good.jsonl")
+    // A question without an answer has an embedding.
+    let lines = try String(decoding: bytes("all.jsonl"), as: UTF8.self).split(separator: "\n")
+    try write("all.jsonl", lines.dropLast().joined(separator: "\n"))
+    for ranks in [nil, 2] {
+      XCTAssertEqual(try embed("all.jsonl", ranks: ranks), clean)
+      let skipped = try String(decoding: bytes("all.jsonl.out/skipped.jsonl"), as: UTF8.self).split(separator: "\n")
+      XCTAssertEqual(
+        try skipped.map { try JSON(parsing: String($0), at: "skipped")["index"]?.integer }, [0, 3, 4])
+    }
+    XCTAssertEqual(try bytes("good.jsonl.out/skipped.jsonl"), Data())
+    try assertRefused(
+      ["embed", "--model", golden.modelFolder, "--data", "all.jsonl", "--output", "out"], .badData, "all.jsonl:1")
+  }
+
+  func testRetrievalLeavesThemOut() throws {
+    let golden = try PairGolden("clip")
+    let (pictures, captions) = (try golden.pictures, try golden.captions)
+    try write(
+      "run.yaml",
+      "model: \(golden.golden.modelFolder)\ndata: {train: [{path: good.jsonl, images: \(Golden.fixtures)/images}]}\n")
+    let good = (0..<5).map { number in
+      JSON.object(["image": .string(pictures[number]), "text": .string(captions[number])]).description
+    }
+    try write("good.jsonl", good.joined(separator: "\n"))
+    try write(
+      "all.jsonl",
+      (good[..<2] + [#"{"image": "none.jpg", "text": "x"}"#] + good[2...] + [#"{"image": "a.jpg"}"#]).joined(
+        separator: "\n"))
+    func evaluate(_ data: String) throws -> JSON {
+      try succeed(
+        ["eval", "-c", "run.yaml", "--data", data, "--images", Golden.fixtures + "/images", "--output", "r.json"]
+          + sets("data.on_error=skip"))
+      return try JSON(contentsOf: path("r.json"))
+    }
+    let (clean, report) = (try evaluate("good.jsonl"), try evaluate("all.jsonl"))
+    XCTAssertEqual(report["metrics"], clean["metrics"])
+    XCTAssertEqual((report["samples"]?.array ?? []).map { $0["index"]?.integer }, [0, 1, 3, 4, 5])
+    XCTAssertEqual((report["skipped"]?.array ?? []).map { $0["index"]?.integer }, [2, 6])
+  }
+
   func testNothingLeftIsAFault() throws {
     let golden = try Golden("llava-clip-llama")
     try write("run.yaml", golden.runFile())
@@ -85,6 +168,12 @@ final class SkippedRecordsTests: ProgramTestCase {
     let ended = try train("all.jsonl")
     XCTAssertTrue(ended.errors.contains("warning: 1 of 7 records are faulty"), ended.errors)
     XCTAssertEqual(try timelessMetrics("all.jsonl.run"), try timelessMetrics("good.jsonl.run"))
+    try succeed(
+      ["eval", "-c", "run.yaml", "--data", "all.jsonl", "--output", "r.json"]
+        + sets("data.train=[{path: good.jsonl}]", "data.on_error=skip", "data.problem=single_label"))
+    let report = try JSON(contentsOf: path("r.json"))
+    XCTAssertEqual((report["samples"]?.array ?? []).map { $0["index"]?.integer }, [0, 1, 2, 4, 5, 6])
+    XCTAssertEqual((report["skipped"]?.array ?? []).map { $0["index"]?.integer }, [3])
     XCTAssertTrue(
       try String(decoding: bytes("all.jsonl.run/skipped.jsonl"), as: UTF8.self).contains("no 'label'"))
   }

@@ -109,6 +109,7 @@ final class MetricsLogTests: FolderTests {
     let keys = [
       "step", "loss", "losses", "supervised_tokens", "tokens", "images", "grad_norm", "grad_norms", "learning_rates",
       "seconds", "tokens_per_second", "data_wait_s", "communication", "peak_memory_bytes",
+      "work_imbalance",
     ]
     XCTAssertEqual(json.object?.keys.elements, keys)
     XCTAssertEqual(json["communication"]?.object?.keys.elements, ["total_s", "exposed_s", "bytes"])

@@ -26,7 +26,7 @@ public struct QuestionSet: SampleSource {
   public var counts: [Int] { [chosen.count] }
 
   /// The same questions shown otherwise.
-  /// - Parameter shuffle: for the view of that name.
+  /// - Parameter shuffle: of records of ``records``, for the view of that name.
   public func showing(_ view: PictureView, _ shuffle: PictureShuffle) -> QuestionSet {
     var processor = processor
     processor.isBlind = view == .blank
@@ -58,7 +58,7 @@ public struct QuestionSet: SampleSource {
     switch view {
     case .right, .blank: return own
     case .none: return own.withoutPictures()
-    case .shuffled: return shuffle?[own.images].map(own.showing) ?? own
+    case .shuffled: return try shuffle?[own.images].map { own.showing(try records.record($0).images) } ?? own
     }
   }
 
