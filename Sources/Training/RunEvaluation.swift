@@ -56,16 +56,17 @@ struct RunEvaluation {
     guard configuration.every > 0 else {
       heldOut = nil
       do {
-        probe = try RunEvaluation.probe(run, data.folder, validation, model, inputs)
+        guard model.eyes != nil, inputs != nil, probeInterval > 0 else { return nil }
+        probe = try RunEvaluation.probe(
+          run, RunEvaluation.open(run, stage, data, model, inputs, communicator, note: note), inputs)
       } catch let fault as Fault where configuration.probe.every == nil {
         note("warning: whether the pictures are used is not looked at: \(fault)")
         return nil
       }
-      if probe == nil || probeInterval == 0 { return nil }
+      if probe == nil { return nil }
       return
     }
-    let open = try OpenData(
-      validation, at: "data.validation", reading: run.labelContent(for: data.folder), cache: run.cacheFolder)
+    let open = try RunEvaluation.open(run, stage, data, model, inputs, communicator, note: note)
     switch open {
     case .conversations(let records):
       guard let inputs else { throw RunEvaluation.mixed }
@@ -95,7 +96,27 @@ struct RunEvaluation {
         .badConfiguration, "pictures with captions are not evaluated while training", at: "evaluate.every",
         "set it to 0, and use mmdist eval on checkpoints")
     }
-    probe = try RunEvaluation.probe(run, data.folder, validation, model, inputs)
+    probe = try model.eyes == nil ? nil : RunEvaluation.probe(run, open, inputs)
+  }
+
+  /// The validation data, without faulty records where `data.on_error` says so.
+  private static func open(
+    _ run: RunConfiguration, _ stage: StageConfiguration, _ data: RunData, _ model: MultimodalModel,
+    _ inputs: ModelInputs?, _ communicator: any Communicator, note: (String) -> Void
+  ) throws -> OpenData {
+    let all = try OpenData(
+      stage.data.validation, at: "data.validation", reading: run.labelContent(for: data.folder), cache: run.cacheFolder)
+    if case .conversations = all, inputs == nil { throw mixed }
+    if case .labelled = all, inputs != nil || data.labels == nil { throw mixed }
+    guard stage.data.onError == .skip else { return all }
+    let samples = try data.samples(of: all, model, inputs, maxLength: stage.data.maxLength, decodes: true)
+    let faulty = try faultyRecords(samples, .skip, communicator, threads: 1)
+    if !faulty.isEmpty {
+      note(
+        "warning: \(faulty.count) of \(samples.count) held-out records are faulty and are left out; mmdist check lists them"
+      )
+    }
+    return try all.without(faulty)
   }
 
   private static var mixed: Fault {
@@ -104,15 +125,8 @@ struct RunEvaluation {
       "validate on what is trained on")
   }
 
-  private static func probe(
-    _ run: RunConfiguration, _ folder: ModelFolder, _ validation: [DataSource], _ model: MultimodalModel,
-    _ inputs: ModelInputs?
-  ) throws -> ImageProbe? {
-    guard model.eyes != nil, let inputs, run.evaluate.probe.every != 0 else { return nil }
-    guard
-      case .conversations(let records) = try OpenData(
-        validation, at: "data.validation", reading: run.labelContent(for: folder))
-    else { return nil }
+  private static func probe(_ run: RunConfiguration, _ open: OpenData, _ inputs: ModelInputs?) throws -> ImageProbe? {
+    guard case .conversations(let records) = open, let inputs, run.evaluate.probe.every != 0 else { return nil }
     return try ImageProbe(
       QuestionSet(records, inputs.processor), records: run.evaluate.probe.records, seed: UInt64(run.train.seed))
   }

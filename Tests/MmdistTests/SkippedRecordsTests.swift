@@ -58,6 +58,30 @@ final class SkippedRecordsTests: ProgramTestCase {
     }
   }
 
+  func testARunLeavesThemOutOfItsHeldOutRecords() throws {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.runFile())
+    try writeRecords(golden)
+    func train(_ validation: String, ranks: Int? = nil) throws -> Program.Ended {
+      try succeed(
+        ["train", "-c", "run.yaml"]
+          + sets(
+            "data.train=[{path: good.jsonl}]", "data.validation=[{path: \(validation).jsonl}]", "data.on_error=skip",
+            "output=\(validation)", "train.steps=4", "train.global_batch=3", "evaluate.every=2",
+            "evaluate.metrics=[loss]"),
+        ranks: ranks)
+    }
+    XCTAssertEqual(try train("good").errors, "")
+    let clean = try timelessMetrics("good")
+    XCTAssertTrue(clean.contains("evaluation"), clean)
+    for ranks in [nil, 2] {
+      try? FileManager.default.removeItem(atPath: path("all"))
+      let ended = try train("all", ranks: ranks)
+      XCTAssertTrue(ended.errors.contains("4 of 11 held-out records are faulty and are left out"), ended.errors)
+      XCTAssertEqual(try timelessMetrics("all"), clean)
+    }
+  }
+
   func testEvaluationLeavesThemOutAndListsThem() throws {
     let golden = try Golden("llava-clip-llama")
     try write("run.yaml", golden.plainRunFile)
