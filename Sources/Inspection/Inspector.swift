@@ -239,7 +239,7 @@ final class Inspector: Sendable {
             "a caption is longer than \(samples.processor.maxLength) tokens: the end is cut off"))
       }
     } catch {
-      facts.findings.append(Finding(encoding: asFault(error), at: record.place, record: index))
+      facts.findings.append(Finding(reading: asFault(error), file: record.place, record: index))
     }
     for caption in record.captions where caption.allSatisfy({ $0.isWhitespace }) {
       facts.findings.append(Finding(.emptyTurn, at: record.place, record: index, "a caption is empty"))

@@ -13,7 +13,7 @@ extension StudyTable {
     for axis in axes where axis.isNumeric {
       page.add(
         "Over \(axis.name)",
-        note: "Means over the repeats with their 95 % intervals, one line for each combination of the other settings.",
+        note: "Means over the repeats with their 95 % intervals, one chart for each combination of the other settings.",
         Columns(metrics.flatMap { charts($0, over: axis) }))
     }
     page.add(
@@ -102,23 +102,30 @@ extension StudyTable {
   /// At most so many lines in one chart.
   private static let mostSeries = 7
 
+  /// One chart for each combination of the settings that are neither along the axis nor told apart by lines.
   private func charts(_ metric: String, over axis: StudyAxis) -> [any Element] {
-    let others = OrderedDictionary(grouping: rows) { row in
-      row.settings.filter { $0.key != axis.name }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    let others = axes.filter { $0.name != axis.name }
+    let lines = others.max { $0.settings.count < $1.settings.count }?.name
+    let combinations = OrderedDictionary(grouping: rows) { row in
+      others.filter { $0.name != lines }.map { "\($0.name) \(row.settings[$0.name] ?? "")" }.joined(separator: ", ")
     }
-    let series = others.map { name, rows in
-      PointChart.Series(
-        name.isEmpty ? metric : name,
-        rows.compactMap { row -> PointChart.Point? in
-          guard let x = row.amounts[axis.name], let figure = row.figures[metric] else { return nil }
-          return PointChart.Point(x, figure.value, StudyTable.range(figure))
-        }.sorted { $0.x < $1.x })
+    return combinations.flatMap { name, rows -> [any Element] in
+      let series = OrderedDictionary(grouping: rows) { row in lines.flatMap { row.settings[$0] } ?? metric }.map {
+        PointChart.Series($0.key, points(metric, over: axis, $0.value))
+      }
+      return stride(from: 0, to: series.count, by: StudyTable.mostSeries).map { start in
+        PointChart(
+          "\(metric) over \(axis.name)" + (name.isEmpty ? "" : ": \(name)"), x: axis.name, y: metric,
+          Array(series[start..<min(start + StudyTable.mostSeries, series.count)]))
+      }
     }
-    return stride(from: 0, to: series.count, by: StudyTable.mostSeries).map { start in
-      PointChart(
-        "\(metric) over \(axis.name)", x: axis.name, y: metric,
-        Array(series[start..<min(start + StudyTable.mostSeries, series.count)]))
-    }
+  }
+
+  private func points(_ metric: String, over axis: StudyAxis, _ rows: [Row]) -> [PointChart.Point] {
+    rows.compactMap { row in
+      guard let x = row.amounts[axis.name], let figure = row.figures[metric] else { return nil }
+      return PointChart.Point(x, figure.value, StudyTable.range(figure))
+    }.sorted { $0.x < $1.x }
   }
 
   private static func range(_ interval: Interval) -> ClosedRange<Double>? {

@@ -17,6 +17,21 @@ final class ChartTests: XCTestCase {
     XCTAssertEqual(Axis(logarithmic: 1, 100).place(10), 0.5, accuracy: 1e-12)
   }
 
+  func testFewNumbersAreMarkedThemselves() {
+    let sizes = Axis(markedAt: [1024, 128, 128, 1024, 362])
+    XCTAssertEqual(sizes.ticks, [128, 362, 1024])
+    XCTAssertTrue(sizes.isLogarithmic)
+    XCTAssertEqual(sizes.place(362), 0.5, accuracy: 1e-3)
+    XCTAssertEqual(sizes.place(128), 0.06 / 1.12, accuracy: 1e-12)
+    XCTAssertEqual(sizes.ticks.map(sizes.label(of:)), ["128", "362", "1,024"])
+    let noise = Axis(markedAt: [0, 0.25, 0.5])
+    XCTAssertFalse(noise.isLogarithmic)
+    XCTAssertEqual(noise.place(0.25), 0.5, accuracy: 1e-12)
+    XCTAssertEqual(noise.ticks.map(noise.label(of:)), ["0", "0.25", "0.5"])
+    XCTAssertEqual(Axis(markedAt: [7]).place(7), 0.5)
+    XCTAssertEqual(Axis(markedAt: []).ticks, [])
+  }
+
   func testMarksAreToldApart() {
     for (low, high) in [(1.0803, 1.0829), (0.00018, 0.00023), (0, 1), (2e-6, 9e-6), (-0.2, 0.35), (10.5, 11.1)] {
       let axis = Axis(low, high)

@@ -7,11 +7,13 @@ struct Axis: Sendable {
   let ticks: [Double]
   /// Whether equal steps are equal factors.
   let isLogarithmic: Bool
+  /// Whether the marks are equal steps apart, so that all need as many decimals.
+  private let isEven: Bool
 
   /// An axis that holds `low...high`, widened to round numbers.
   /// - Parameter count: about how many marks it gets.
   init(_ low: Double, _ high: Double, count: Int = 5) {
-    isLogarithmic = false
+    (isLogarithmic, isEven) = (false, true)
     var (low, high) = (low.isFinite ? low : 0, high.isFinite ? high : 1)
     if high - low < 1e-300 || high - low < 1e-12 * max(abs(low), abs(high)) {
       let room = max(abs(low) * 0.1, 1e-9)
@@ -26,12 +28,27 @@ struct Axis: Sendable {
 
   /// An axis over powers of ten that holds `low...high`, both above 0.
   init(logarithmic low: Double, _ high: Double) {
-    isLogarithmic = true
+    (isLogarithmic, isEven) = (true, false)
     let first = log10(max(low, 1e-300)).rounded(.down)
     let last = max(first + 1, log10(max(high, 1e-300)).rounded(.up))
     let step = max(1, ((last - first) / 6).rounded(.up))
     ticks = stride(from: first, through: last, by: step).map { pow(10, $0) }
     (self.low, self.high) = (pow(10, first), pow(10, last))
+  }
+
+  /// An axis with a mark at each of some numbers and at no other; equal steps are equal factors where all are above 0 and
+  /// the largest is eight times the least or more.
+  init(markedAt numbers: [Double]) {
+    ticks = Set(numbers).sorted()
+    let (first, last) = (ticks.first ?? 0, ticks.last ?? 1)
+    (isLogarithmic, isEven) = (first > 0 && last >= 8 * first, false)
+    if isLogarithmic {
+      let room = pow(last / first, 0.06)
+      (low, high) = (first / room, last * room)
+    } else {
+      let room = last > first ? 0.06 * (last - first) : 1
+      (low, high) = (first - room, last + room)
+    }
   }
 
   /// Where a number lies: 0 at the low end, 1 at the high end.
@@ -48,7 +65,7 @@ struct Axis: Sendable {
 
   /// A mark with as many decimals as tell it from its neighbours.
   func label(of tick: Double) -> String {
-    guard !isLogarithmic, ticks.count > 1, (1e-3..<1e7).contains(max(abs(low), abs(high))) else {
+    guard isEven, ticks.count > 1, (1e-3..<1e7).contains(max(abs(low), abs(high))) else {
       return Axis.label((tick * 1e12).rounded() / 1e12)
     }
     let digits = max(0, Int((-log10(ticks[1] - ticks[0]) - 1e-6).rounded(.up)))

@@ -33,13 +33,10 @@ public struct PointChart: Element {
     let points = shown.flatMap(\.self)
     let ends = points.flatMap { [$0.y, $0.interval?.lowerBound ?? $0.y, $0.interval?.upperBound ?? $0.y] }
       .filter(\.isFinite)
-    guard let left = points.map(\.x).min(), let right = points.map(\.x).max(), let low = ends.min(),
-      let high = ends.max()
-    else {
+    guard let low = ends.min(), let high = ends.max() else {
       return "<figure><figcaption>\(caption)</figcaption><p class=\"note\">no figures</p></figure>\n"
     }
-    let room = right > left ? 0.03 * (right - left) : 0
-    let field = Field(across: Axis(left - room, right + room, count: 8), up: Axis(low, high))
+    let field = Field(across: PointChart.axis(points.map(\.x)), up: Axis(low, high))
     var drawing = field.frame(across: xName, up: yName)
     for (number, line) in shown.enumerated() {
       let colour = Page.colour(number)
@@ -65,5 +62,14 @@ public struct PointChart: Element {
     }
     return figure(
       caption, height: field.height, drawing, legend: series.count > 1 ? series.map(\.name) : [], unit: yName)
+  }
+
+  /// Few numbers are marked themselves, many by round ones.
+  private static func axis(_ numbers: [Double]) -> Axis {
+    guard Set(numbers).count > 8, let low = numbers.min(), let high = numbers.max() else {
+      return Axis(markedAt: numbers)
+    }
+    let room = 0.03 * (high - low)
+    return Axis(low - room, high + room, count: 8)
   }
 }
