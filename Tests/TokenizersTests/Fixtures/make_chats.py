@@ -2,7 +2,6 @@
 
     python3 -m venv venv && venv/bin/pip install jinja2==3.1.6 transformers==5.23.0 && venv/bin/python make_chats.py
 """
-import datetime
 import json
 import pathlib
 
@@ -10,18 +9,7 @@ import jinja2
 import transformers.utils.chat_template_utils as reference
 
 from chat_styles import PARTS, STYLES
-
-
-class Clock(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return cls(2024, 7, 26, 13, 5, 9)
-
-
-def say(*turns):
-    """Messages from role letter and content; in the content <image> is a picture."""
-    roles = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
-    return [{"role": roles[letter], "content": text} for letter, text in turns]
+from try_templates import Clock, joined, parts, say
 
 
 CONVERSATIONS = {
@@ -44,16 +32,6 @@ CONVERSATIONS = {
 }
 
 
-def parts(text):
-    found = []
-    for index, piece in enumerate(text.split("<image>")):
-        if index:
-            found.append({"type": "image"})
-        if piece:
-            found.append({"type": "text", "text": piece})
-    return found
-
-
 def in_form(messages, forms):
     return [
         {"role": m["role"], "content": parts(m["content"]) if forms.get(m["role"], forms["user"]) == PARTS else m["content"]}
@@ -61,23 +39,12 @@ def in_form(messages, forms):
     ]
 
 
-def offsets(text, spans):
-    joined = []
-    for start, end in spans:
-        start, end = len(text[:start].encode()), len(text[:end].encode())
-        if joined and joined[-1][1] == start:
-            joined[-1][1] = end
-        elif start < end:
-            joined.append([start, end])
-    return joined
-
-
 def render(source, style, messages, prompt):
     compiled = reference._compile_jinja_template(source)
     variables = {k: v if isinstance(v, str) else v["content"] for k, v in style["variables"].items()}
     text, spans = reference._render_with_assistant_indices(
         compiled, in_form(messages, style["forms"]), None, None, prompt, **variables)
-    return text, offsets(text, spans)
+    return text, joined(text, spans)
 
 
 def main():
@@ -128,7 +95,7 @@ def supervised(source, style, messages, text):
     if len(spans) == len(roles):
         spans = [span for span, role in zip(spans, roles) if role == "assistant"]
     assert len(spans) == sum(m["role"] == "assistant" for m in messages), (style["source"], messages, spans)
-    return offsets(text, spans)
+    return joined(text, spans)
 
 
 if __name__ == "__main__":

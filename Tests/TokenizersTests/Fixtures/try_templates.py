@@ -241,6 +241,7 @@ def render(source, variables, messages, tools, prompt, options):
 
 
 def joined(text, spans):
+    """Spans of characters as sorted spans of UTF-8 bytes, those that touch as one."""
     found = []
     for start, end in sorted(spans):
         start, end = len(text[:start].encode()), len(text[:end].encode())
