@@ -48,7 +48,7 @@ MULTIVERSION void mmd_token_losses(float *logits, const float *teacher, int32_t 
       soft_sum += exp_up_to_88(mine);
       distance += p * (theirs - mine);
     }
-    distance = distance / teacher_sum + logf(soft_sum) - logf(teacher_sum);
+    distance = distance / teacher_sum + logf(soft_sum / teacher_sum);  // one logarithm: two large ones would cancel
     losses[2] = terms->temperature * terms->temperature * distance;
   }
   if (!gradients) return;
