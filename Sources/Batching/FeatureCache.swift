@@ -40,40 +40,55 @@ public final class FeatureCache {
 
   /// The features of all pictures of a batch, [n·rowsPerImage, featureWidth], nil without pictures.
   func rows(of batch: Batch) -> (rows: Tensor?, lookups: FeatureLookups) {
-    var lookups = FeatureLookups()
-    guard batch.images > 0 else { return (nil, lookups) }
-    var all: [Float] = []
-    all.reserveCapacity(batch.images * store.count)
+    guard batch.images > 0 else { return (nil, FeatureLookups()) }
+    var found: [[Float]?] = []
+    var unseen: [(picture: Int, place: Int)] = []
+    var first: [String: Int] = [:]  // where a picture that is not at hand comes first
+    var again: [(picture: Int, first: Int)] = []
     var place = 0  // among the pictures that come with their pixels
-    for picture in batch.pictures {
+    for (number, picture) in batch.pictures.enumerated() {
       switch picture {
       case .features(let known):
         precondition(known.count == store.count, "rows: \(known.count) numbers where a picture has \(store.count)")
-        all += known
-        lookups.hits += 1
+        found.append(known)
       case .pixels(let digest):
         // It may have been seen since the loader asked.
-        if let known = digest.flatMap(store.find) {
-          all += known
-          lookups.hits += 1
-        } else {
-          let seen = look(at: batch, place)
-          if let digest { store.keep(seen, of: digest) }
-          all += seen
-          lookups.misses += 1
+        found.append(digest.flatMap(store.find))
+        if found[number] == nil {
+          if let digest, let earlier = first[digest] {
+            again.append((number, earlier))
+          } else {
+            unseen.append((number, place))
+            if let digest { first[digest] = number }
+          }
         }
         place += 1
       case .skipped: preconditionFailure("rows: a picture that nothing is to be made of")
       }
     }
-    return (backend.tensor(all, [batch.images * eyes.rowsPerImage, eyes.featureWidth]), lookups)
+    for start in stride(from: 0, to: unseen.count, by: together) {
+      let some = unseen[start..<min(start + together, unseen.count)]
+      for (features, (picture, _)) in zip(look(at: batch, some.map(\.place)), some) {
+        found[picture] = features
+        if case .pixels(let digest?) = batch.pictures[picture] { store.keep(features, of: digest) }
+      }
+    }
+    for (picture, earlier) in again { found[picture] = found[earlier] }
+    let rows = backend.tensor(found.flatMap { $0 ?? [] }, [batch.images * eyes.rowsPerImage, eyes.featureWidth])
+    return (rows, FeatureLookups(hits: batch.images - unseen.count, misses: unseen.count))
   }
 
-  private func look(at batch: Batch, _ place: Int) -> [Float] {
-    let shape = [1] + batch.pixelShape.dropFirst()
-    let size = shape.reduce(1, *)
-    let pixels = Array(batch.pixels[place * size..<(place + 1) * size])
-    return backend.read(eyes.features(backend.tensor(pixels, shape), Context(backend)))
+  /// How many pictures are looked at together: products of a thousand rows are as fast as they get, and what the encoder
+  /// holds meanwhile stays small.
+  private var together: Int { max(1, 1024 / eyes.rowsPerImage) }
+
+  /// The features of the pictures whose pixels have these places.
+  private func look(at batch: Batch, _ places: [Int]) -> [[Float]] {
+    let shape = [places.count] + batch.pixelShape.dropFirst()
+    let size = shape.dropFirst().reduce(1, *)
+    let pixels = places.flatMap { batch.pixels[$0 * size..<($0 + 1) * size] }
+    let features = backend.read(eyes.features(backend.tensor(pixels, shape), Context(backend)))
+    return places.indices.map { Array(features[$0 * store.count..<($0 + 1) * store.count]) }
   }
 }
 
