@@ -99,18 +99,22 @@ INLINE AVX512 void pack_along_f32(const float *b, size_t stride, size_t n, size_
     }
 }
 
-/// Two rows of B become the pairs of one row of the panel.
+/// Two rows of B become the pairs of one row of the panel. Loads are of whole lines: one that ends in the next strip
+/// would wait for numbers that nobody asked for ahead, masked or not.
 INLINE AVX512 void pack_along_bf16(const uint16_t *b, size_t stride, size_t n, size_t k, size_t columns,
                                    uint32_t *panel) {
-  uint16_t order[32];
-  for (uint16_t i = 0; i < lanes; i++) order[2 * i] = i, order[2 * i + 1] = 32 + i;
-  const __m512i pairs = _mm512_loadu_si512(order);
+  uint16_t order[2][32];
+  for (uint16_t i = 0; i < 32; i++)
+    for (uint16_t half = 0; half < 2; half++) order[half][i] = i % 2 * 32 + half * 16 + i / 2;
+  const __m512i low = _mm512_loadu_si512(order[0]), high = _mm512_loadu_si512(order[1]);
   for (size_t depth = 0; depth < k; depth += 2)
-    for (size_t column = 0; column < columns; column += lanes) {
-      const __mmask32 mask = column < n ? first_halves(least(n - column, lanes)) : 0;
+    for (size_t column = 0; column < columns; column += 2 * lanes) {
+      const __mmask32 mask = column < n ? first_halves(n - column) : 0;
       const __m512i even = _mm512_maskz_loadu_epi16(mask, b + depth * stride + column);
       const __m512i odd = _mm512_maskz_loadu_epi16(depth + 1 < k ? mask : 0, b + (depth + 1) * stride + column);
-      _mm512_store_si512(panel + depth / 2 * columns + column, _mm512_permutex2var_epi16(even, pairs, odd));
+      uint32_t *to = panel + depth / 2 * columns + column;
+      _mm512_store_si512(to, _mm512_permutex2var_epi16(even, low, odd));
+      if (columns - column > lanes) _mm512_store_si512(to + lanes, _mm512_permutex2var_epi16(even, high, odd));
     }
 }
 
@@ -143,13 +147,17 @@ INLINE AVX512 void finish(__m512 sums[most_rows][most_vectors], size_t rows, siz
   }
 }
 
+/// Rows are reached from every third one, each in a register: compilers that know how these differ make one of the other,
+/// in a chain of additions that takes longer than the sums of a narrow block.
+#define APART(third) __asm__("" : "+r"(third[0]), "+r"(third[1]), "+r"(third[2]), "+r"(third[3]))
+
 INLINE AVX512 void block_f32(size_t rows, size_t vectors, size_t n, size_t k, const float *a, size_t a_row,
                              size_t a_depth, const uint32_t *panel, const struct target *to, size_t row) {
   __m512 sums[most_rows][most_vectors];
   UNROLLED for (size_t i = 0; i < rows; i++)
     UNROLLED for (size_t j = 0; j < vectors; j++) sums[i][j] = _mm512_setzero_ps();
-  // Rows are reached from every third one, which keeps addresses in registers.
   const float *third[4] = {a, a + 3 * a_row, a + 6 * a_row, a + 9 * a_row};
+  APART(third);
   for (size_t depth = 0; depth < k; depth++, panel += vectors * lanes) {
     __m512 b[most_vectors];
     UNROLLED for (size_t j = 0; j < vectors; j++) b[j] = _mm512_load_ps(panel + j * lanes);
@@ -180,6 +188,7 @@ INLINE BF16 void block_bf16(size_t rows, size_t vectors, size_t n, size_t k, con
   UNROLLED for (size_t i = 0; i < rows; i++)
     UNROLLED for (size_t j = 0; j < vectors; j++) sums[i][j] = _mm512_setzero_ps();
   const uint16_t *third[4] = {a, a + 3 * a_row, a + 6 * a_row, a + 9 * a_row};
+  APART(third);
   for (size_t depth = 0; depth + 1 < k; depth += 2, panel += vectors * lanes) {
     add_pairs(sums, rows, vectors, third, a_row, 4, panel);
     UNROLLED for (size_t i = 0; i < parts_of(rows, 3); i++) third[i] += 2;
@@ -188,29 +197,37 @@ INLINE BF16 void block_bf16(size_t rows, size_t vectors, size_t n, size_t k, con
   finish(sums, rows, vectors, n, to, row);
 }
 
-/// All rows of C below one panel: in blocks of as many rows as leave registers for B.
-#define ROWS(block, vectors, most)                                                                                     \
-  for (; m - row >= most; row += most) {                                                                               \
-    prefetch(next, next_rows * row / m, next_rows * (row + most) / m, next_stride, next_bytes);                        \
-    block(most, vectors, n, k, a + row * a_row, a_row, a_depth, panel, to, row);                                       \
-  }                                                                                                                    \
-  for (; m - row >= 4; row += 4) block(4, vectors, n, k, a + row * a_row, a_row, a_depth, panel, to, row);             \
-  if (m - row >= 2) {                                                                                                  \
-    block(2, vectors, n, k, a + row * a_row, a_row, a_depth, panel, to, row);                                          \
-    row += 2;                                                                                                          \
-  }                                                                                                                    \
-  if (m > row) block(1, vectors, n, k, a + row * a_row, a_row, a_depth, panel, to, row);
+/// A part of B as it is stored: `count` runs of `bytes` bytes.
+struct stored {
+  const char *at;
+  size_t count, stride, bytes;
+};
 
-/// Asks for some rows of the part of B that is packed next, so that it comes from memory during sums.
-INLINE AVX512 void prefetch(const char *next, size_t from, size_t to, size_t stride, size_t bytes) {
-  for (size_t row = from; row < to; row++)
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(next + row * stride + i, 0, 2);
+/// Asks for some runs of the part of B that is packed next, so that it comes from memory during sums.
+INLINE AVX512 void prefetch(const struct stored *next, size_t from, size_t to) {
+  for (size_t run = from; run < to; run++) {
+    const char *at = next->at + run * next->stride, *end = at + next->bytes;
+    for (at -= (uintptr_t)at % 64; at < end; at += 64) __builtin_prefetch(at, 0, 2);  // files begin tensors anywhere
+  }
 }
+
+/// All rows of C below one panel: in blocks of as many rows as leave registers for B.
+#define BLOCK(block, vectors, rows)                                                                                    \
+  {                                                                                                                    \
+    prefetch(next, next->count * row / m, next->count * (row + rows) / m);                                             \
+    block(rows, vectors, n, k, a + row * a_row, a_row, a_depth, panel, to, row);                                       \
+    row += rows;                                                                                                       \
+  }
+
+#define ROWS(block, vectors, most)                                                                                     \
+  while (m - row >= most) BLOCK(block, vectors, most)                                                                  \
+  while (m - row >= 4) BLOCK(block, vectors, 4)                                                                        \
+  if (m - row >= 2) BLOCK(block, vectors, 2)                                                                           \
+  if (m > row) BLOCK(block, vectors, 1)
 
 #define PANEL_PRODUCT(name, target_level, type, block)                                                                 \
   target_level static void name(size_t m, size_t n, size_t k, const type *a, size_t a_row, size_t a_depth,             \
-                                const uint32_t *panel, const struct target *to, const char *next, size_t next_rows,    \
-                                size_t next_stride, size_t next_bytes) {                                               \
+                                const uint32_t *panel, const struct target *to, const struct stored *next) {           \
     size_t row = 0;                                                                                                    \
     switch (parts_of(n, lanes)) {                                                                                      \
     case 1: ROWS(block, 1, 12) break;                                                                                  \
@@ -225,32 +242,40 @@ PANEL_PRODUCT(panel_product_bf16, BF16, uint16_t, block_bf16)
 
 // --- products ------------------------------------------------------------------------------------------------------
 
+/// How much of k a panel takes: equal parts, in whole registers of words.
+INLINE size_t panel_step(const struct mmd_term *term) {
+  const size_t in_word = term->is_half ? 2 : 1, parts = parts_of(term->k, in_word * panel_depth);
+  return parts_of(parts_of(term->k, parts), in_word * lanes) * in_word * lanes;
+}
+
+INLINE bool is_across(const struct mmd_term *term) { return term->b.row_stride == 1; }  // B is stored by columns
+
 /// Bytes of `count` numbers of B that follow each other.
-INLINE size_t stored_bytes(const struct mmd_term *term, size_t count) {
+INLINE ptrdiff_t stored_bytes(const struct mmd_term *term, ptrdiff_t count) {
   return term->nf4.codes ? count / 2 : count * (term->is_half ? 2 : 4);
 }
 
-/// Where number `place` of B lies.
-INLINE const char *stored_at(const struct mmd_term *term, size_t place) {
-  if (term->nf4.codes) return (const char *)term->nf4.codes + (term->nf4_first + place) / 2;
-  return (const char *)term->b.at + stored_bytes(term, place);
+/// Where the panel from `depth` on is stored, of `width` columns from `column` on, which may lie outside of the tile.
+INLINE struct stored stored_panel(const struct mmd_term *term, ptrdiff_t column, size_t width, size_t depth) {
+  const struct mmd_matrix b = term->b;
+  const ptrdiff_t place = column * (ptrdiff_t)b.column_stride + (ptrdiff_t)(depth * b.row_stride);
+  const size_t deep = least(term->k - depth, panel_step(term));
+  const bool across = is_across(term);
+  return (struct stored){
+      term->nf4.codes ? (const char *)term->nf4.codes + ((ptrdiff_t)term->nf4_first + place) / 2
+                      : (const char *)b.at + stored_bytes(term, place),
+      across ? width : deep, (size_t)stored_bytes(term, (ptrdiff_t)(across ? b.column_stride : b.row_stride)),
+      (size_t)stored_bytes(term, (ptrdiff_t)(across ? deep : width))};
 }
 
-/// How much of k a panel takes: equal parts, in whole registers of words.
-INLINE size_t equal_depth(size_t k, size_t most, size_t multiple) {
-  return parts_of(parts_of(k, parts_of(k, most)), multiple) * multiple;
-}
-
-/// One strip of C, n columns from `column` on, plus one term; panels are taken along k.
+/// One strip of C, n columns from `column` on, plus one term; panels are taken along k. `after` is packed after them.
 #define STRIP(name, target_level, type, pack_along, panel_product, nf4_runs)                                           \
-  target_level static void name(const struct mmd_term *term, size_t m, size_t column, size_t n, size_t after,          \
+  target_level static void name(const struct mmd_term *term, size_t m, size_t column, size_t n, struct stored after,   \
                                 uint32_t *panel, struct target to) {                                                   \
-    enum { in_word = 4 / sizeof(type) };                                                                               \
-    type decoded[in_word * panel_depth * most_columns];                                                                \
+    type decoded[4 / sizeof(type) * panel_depth * most_columns];                                                       \
     const struct mmd_matrix a = term->a, b = term->b;                                                                  \
-    const bool across = b.row_stride == 1; /* B is stored by columns */                                                \
-    const size_t k = term->k, stride = across ? b.column_stride : b.row_stride;                                        \
-    const size_t step = equal_depth(k, in_word * panel_depth, in_word * lanes);                                        \
+    const bool across = is_across(term);                                                                               \
+    const size_t k = term->k, stride = across ? b.column_stride : b.row_stride, step = panel_step(term);               \
     const size_t columns = parts_of(n, lanes) * lanes;                                                                 \
     for (size_t depth = 0; depth < k; depth += step) {                                                                 \
       const size_t deep = least(k - depth, step);                                                                      \
@@ -264,13 +289,9 @@ INLINE size_t equal_depth(size_t k, size_t most, size_t multiple) {
       }                                                                                                                \
       if (across) pack_across((const char *)from, gap * sizeof(type), n, deep * sizeof(type), columns, panel);         \
       else pack_along(from, gap, n, deep, columns, panel);                                                             \
-      /* What is packed next: the rest of this strip, then the next one. */                                            \
-      const bool last = depth + step >= k;                                                                             \
-      const size_t next_width = last ? after : n, next_deep = last ? least(k, step) : least(k - depth - step, step);   \
-      const size_t next = (last ? column + n : column) * b.column_stride + (last ? 0 : depth + step) * b.row_stride;   \
+      const struct stored next = depth + step < k ? stored_panel(term, (ptrdiff_t)column, n, depth + step) : after;    \
       panel_product(m, n, deep, (const type *)a.at + depth * a.column_stride, a.row_stride, a.column_stride, panel,    \
-                    &to, stored_at(term, next), across || !next_width ? next_width : next_deep,                        \
-                    stored_bytes(term, stride), stored_bytes(term, across ? next_deep : next_width));                  \
+                    &to, &next);                                                                                       \
       to.start = to.c;                                                                                                 \
       to.start_stride = to.c_stride;                                                                                   \
     }                                                                                                                  \
@@ -280,11 +301,16 @@ STRIP(strip_f32, AVX512, float, pack_along_f32, panel_product_f32, nf4_runs_f32)
 STRIP(strip_bf16, BF16, uint16_t, pack_along_bf16, panel_product_bf16, nf4_runs_bf16)
 
 MMD_PRODUCT(mmd_product_avx512) {
+  enum { worth_waiting = 64 };  // terms shorter than this are over before a panel has come: they ask for none
   _Alignas(64) uint32_t panel[panel_depth * most_columns];
   for (size_t column = 0; column < n; column += most_columns) {
-    const size_t width = least(n - column, most_columns), after = least(n - column - width, most_columns);
+    const size_t width = least(n - column, most_columns);
+    const ptrdiff_t then = column + width < n ? (ptrdiff_t)(column + width) : ahead;
     struct target to = {start ? start + column : NULL, start_stride, c + column, c_stride, scale};
     for (size_t i = 0; i < count; i++) {
+      struct stored after = then ? stored_panel(terms, then, width, 0) : (struct stored){0};
+      for (size_t j = count; --j > i;)
+        if (terms[j].k >= worth_waiting) after = stored_panel(&terms[j], (ptrdiff_t)column, width, 0);
       (terms[i].is_half ? strip_bf16 : strip_f32)(&terms[i], m, column, width, after, panel, to);
       to.start = to.c;
       to.start_stride = to.c_stride;

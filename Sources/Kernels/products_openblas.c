@@ -79,7 +79,7 @@ static void by_openblas(const struct mmd_term *term, size_t m, size_t n, float s
 
 static void by_avx512(const struct mmd_term *term, size_t m, size_t n, float scale, bool adds, float *c,
                       size_t c_stride) {
-  mmd_product_avx512(term, 1, m, n, scale, adds ? c : NULL, c_stride, c, c_stride);
+  mmd_product_avx512(term, 1, m, n, scale, adds ? c : NULL, c_stride, c, c_stride, 0);
 }
 
 enum { most_rows = 96, most_columns = 64, most_depth = 256 };

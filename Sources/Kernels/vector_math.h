@@ -32,19 +32,48 @@ INLINE float largest_magnitude(const float *x, size_t count) {
   return magnitude;
 }
 
+enum { lanes = 16 };
+
+/// A register of numbers, or two or four where registers are narrower; it never leaves inlined code, whose calls have no
+/// convention to keep.
+#pragma clang diagnostic ignored "-Wpsabi"
+typedef float vector __attribute__((ext_vector_type(16), aligned(4)));
+
+INLINE vector vector_at(const float *x) {
+  vector v;
+  memcpy(&v, x, sizeof v);
+  return v;
+}
+
+INLINE vector larger(vector a, vector b) { return a > b ? a : b; }
+
+/// Sums, and largest numbers, of a register are found in halves, which compilers keep in registers.
+INLINE float vector_sum(vector v) {
+  const __typeof__(v.lo) eight = v.lo + v.hi;
+  const __typeof__(v.lo.lo) four = eight.lo + eight.hi;
+  return (four.x + four.z) + (four.y + four.w);
+}
+
+INLINE float vector_largest(vector v) {
+  const __typeof__(v.lo) eight = v.lo > v.hi ? v.lo : v.hi;
+  const __typeof__(v.lo.lo) four = eight.lo > eight.hi ? eight.lo : eight.hi;
+  const float even = four.x > four.z ? four.x : four.z, odd = four.y > four.w ? four.y : four.w;
+  return even > odd ? even : odd;
+}
+
 /// The largest number, −∞ where there is none; NaN is passed over. A running maximum of one chain is not vectorised,
 /// these are.
 INLINE float largest(const float *x, size_t count) {
-  enum { chains = 32 };
-  float tops[chains];
-  for (size_t c = 0; c < chains; c++) tops[c] = -INFINITY;
+  vector even = -INFINITY, odd = -INFINITY;
   size_t i = 0;
-  for (; i + chains <= count; i += chains)
-    for (size_t c = 0; c < chains; c++) tops[c] = x[i + c] > tops[c] ? x[i + c] : tops[c];
-  for (size_t c = 0; i < count; i++, c++) tops[c] = x[i] > tops[c] ? x[i] : tops[c];
-  for (size_t width = chains / 2; width; width /= 2)
-    for (size_t c = 0; c < width; c++) tops[c] = tops[c + width] > tops[c] ? tops[c + width] : tops[c];
-  return tops[0];
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    even = larger(vector_at(x + i), even);
+    odd = larger(vector_at(x + i + lanes), odd);
+  }
+  for (; i + lanes <= count; i += lanes) even = larger(vector_at(x + i), even);
+  float top = vector_largest(larger(odd, even));
+  for (; i < count; i++) top = x[i] > top ? x[i] : top;
+  return top;
 }
 
 INLINE float float_of(int32_t bits) {

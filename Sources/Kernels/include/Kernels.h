@@ -73,10 +73,11 @@ struct mmd_term {
 
 /// C[m,n] = start + scale · Σ A · B with f32 sums, on the calling thread alone. Start has C's shape; with stride 0 it is
 /// one row for all, and NULL is zero; it may be C itself. Where the AVX-512 kernels compute it, an element of C depends on
-/// its own rows of A and columns of B alone, and bf16 numbers below 2⁻¹²⁶ count as zero.
+/// its own rows of A and columns of B alone, and bf16 numbers below 2⁻¹²⁶ count as zero. The caller's next product of the
+/// same terms probably begins so many columns `ahead` of this one, 0 if nobody knows.
 #define MMD_PRODUCT(name)                                                                                              \
   void name(const struct mmd_term *_Nonnull terms, size_t count, size_t m, size_t n, float scale,                      \
-            const float *_Nullable start, size_t start_stride, float *_Nonnull c, size_t c_stride)
+            const float *_Nullable start, size_t start_stride, float *_Nonnull c, size_t c_stride, ptrdiff_t ahead)
 
 typedef MMD_PRODUCT((*mmd_product));
 

@@ -4,7 +4,15 @@ import Kernels
 /// Attention is cut into tiles of query rows of one head of one sequence; the scores of a tile live in scratch
 /// memory only, so memory grows with the length and not with its square.
 extension CPUBackend {
+  /// Rows of queries whose scores are kept at a time.
   private var tileRows: Int { 64 }
+
+  /// The same in equal parts, in multiples of the rows that products take together: a short tile at the end would bring
+  /// all keys into panels for a few rows.
+  private func evenRows(_ queries: Int) -> Int {
+    let parts = max(1, (queries + tileRows / 2) / tileRows)
+    return ((queries + parts - 1) / parts + 5) / 6 * 6
+  }
 
   public func rotary(
     _ x: Tensor, heads: Int, positions: Tensor, cosines: Tensor, sines: Tensor, inverse: Bool
@@ -26,17 +34,20 @@ extension CPUBackend {
   ) -> (y: Tensor, logSum: Tensor) {
     let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
     let (y, logSum) = (floats(q.shape), floats([q.rows, shape.heads]))
-    var tiles: [(sequence: Int, head: Int, first: Int)] = []
+    var tiles: [(sequence: Int, head: Int, queries: Range<Int>)] = []
     for (sequence, queries) in sequences.queries.enumerated() {
+      let size = evenRows(queries.count)
       for head in 0..<shape.heads {
-        tiles += stride(from: 0, to: queries.count, by: tileRows).map { (sequence, head, $0) }
+        tiles += stride(from: 0, to: queries.count, by: size).map {
+          (sequence, head, $0..<min(queries.count, $0 + size))
+        }
       }
     }
     workers.run(tiles.count) { piece in
-      let (sequence, head, first) = tiles[piece]
-      var tile = tile(call, sequence: sequence, head: head, first: first)
+      let (sequence, head, queries) = tiles[piece]
+      var tile = tile(call, sequence: sequence, head: head, queries)
       let scratch = pool.storage(mmd_attention_scratch(tile.rows, tile.keys, tile.head_width, false) * 4)
-      let row = sequences.queries[sequence].lowerBound + first
+      let row = sequences.queries[sequence].lowerBound + queries.lowerBound
       mmd_attention(
         &tile, y.floats + call.offset(row: row, head: head), q.width, logSum.floats + row * shape.heads + head,
         shape.heads, scratch.address.assumingMemoryBound(to: Float.self))
@@ -67,7 +78,8 @@ extension CPUBackend {
         for first in stride(from: 0, to: queries.count, by: tileRows) {
           let row = queries.lowerBound + first
           let offset = call.offset(row: row, head: head)
-          var tile = tile(call, sequence: sequence, head: head, first: first)
+          var tile = tile(
+            call, sequence: sequence, head: head, first..<min(queries.count, first + tileRows))
           mmd_attention_backward(
             &tile, keysTransposed?.bytes, y.floats + offset, dy.floats + offset, halfDy.map { $0.halves + offset },
             q.width, logSum.floats + row * shape.heads + head, shape.heads, dq.floats + offset, dk.floats + keyOffset,
@@ -101,18 +113,19 @@ extension CPUBackend {
     func offset(row: Int, head: Int) -> Int { row * q.width + head * shape.headWidth }
   }
 
-  /// The tile of a head that starts at query `first` of a sequence.
-  private func tile(_ call: AttentionCall, sequence: Int, head: Int, first: Int) -> mmd_attention_tile {
+  /// The tile of some queries of a sequence, of one head.
+  private func tile(_ call: AttentionCall, sequence: Int, head: Int, _ own: Range<Int>) -> mmd_attention_tile {
     let (shape, queries, keys) = (call.shape, call.sequences.queries[sequence], call.sequences.keys[sequence])
-    let (row, size) = (queries.lowerBound + first, call.q.dtype.size)
+    let (row, size) = (queries.lowerBound + own.lowerBound, call.q.dtype.size)
     let keyOffset = keys.lowerBound * call.k.width + head / (shape.heads / shape.keyHeads) * shape.headWidth
     let seen =
-      call.mask == .causal ? (first: keys.count - queries.count + first + 1, step: 1) : (first: keys.count, step: 0)
+      call.mask == .causal
+      ? (first: keys.count - queries.count + own.lowerBound + 1, step: 1) : (first: keys.count, step: 0)
     return mmd_attention_tile(
       product: products.kernel, is_half: call.q.dtype == .bfloat16,
       q: call.q.bytes + call.offset(row: row, head: head) * size, k: call.k.bytes + keyOffset * size,
       v: call.v.bytes + keyOffset * size, q_stride: call.q.width, kv_stride: call.k.width,
-      rows: min(tileRows, queries.count - first), keys: keys.count, visible_first: seen.first,
+      rows: own.count, keys: keys.count, visible_first: seen.first,
       visible_step: seen.step, head_width: shape.headWidth, scale: 1 / Float(shape.headWidth).squareRoot(),
       dropout_rate: call.dropout?.rate ?? 0, dropout_key: rowKey(call.dropout, head: head, row: row))
   }

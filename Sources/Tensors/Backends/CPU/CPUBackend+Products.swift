@@ -32,7 +32,8 @@ extension CPUBackend {
         kernel(
           first, prepared.count, rows.count, columns.count, scale,
           from.map { $0.at + rows.lowerBound * $0.stride + columns.lowerBound }, from?.stride ?? 0,
-          to + rows.lowerBound * c.row_stride + columns.lowerBound, c.row_stride)
+          to + rows.lowerBound * c.row_stride + columns.lowerBound, c.row_stride,
+          tile.columnsAhead(of: piece, threads: workers.count))
       }
     }
     withExtendedLifetime((prepared, start)) {}
@@ -153,6 +154,11 @@ struct ProductTile {
 
   private var across: Int { (n + columnSize - 1) / columnSize }
   var count: Int { (m + rowSize - 1) / rowSize * across }
+
+  /// From the columns of a piece to those of the piece that its thread probably takes next.
+  func columnsAhead(of piece: Int, threads: Int) -> Int {
+    piece + threads < count ? self[piece + threads].columns.lowerBound - self[piece].columns.lowerBound : 0
+  }
 
   subscript(piece: Int) -> (rows: Range<Int>, columns: Range<Int>) {
     let (row, column) = (piece / across * rowSize, piece % across * columnSize)
