@@ -70,6 +70,20 @@ final class FeatureCacheTests: ProgramTestCase {
     }
   }
 
+  func testAPictureThatComesOftenInABatchIsLookedAtOnce() throws {
+    let golden = try Golden(golden)
+    let number = try XCTUnwrap(golden.records.firstIndex { $0.images.count == 1 })
+    let lines = try String(contentsOfFile: golden.recordsFile, encoding: .utf8).split(separator: "\n")
+    try write("train.jsonl", String(repeating: lines[number] + "\n", count: 7))
+    let changes = sets("data.train.0.path=train.jsonl", "data.train.0.images=\(golden.imagesFolder)")
+    let together = changes + sets("train.micro_batch=7", "train.steps=1")
+    _ = try train("off", "off", together)
+    let found = try train("memory", "memory", together)
+    XCTAssertEqual(found.misses, 1)
+    XCTAssertEqual(found.hits, 6)
+    try assertSame("memory", "off")
+  }
+
   func testADamagedCacheIsMadeAgain() throws {
     _ = try train("off", "off")
     let cold = try train("cold", "disk")
