@@ -5,8 +5,9 @@
                                 [--lab CLUSTER_LAB [--rate 1gbit]]
 
 In turn, `--rounds` times: 1 rank with a global batch of 1; 2 ranks of this machine with one of 2; with --lab, 2 ranks on
-two hosts that are joined at --rate. Every rank has one thread and every micro-batch one sample, so a rank always does the
-same work. A run's figures are medians over its steps but the first:
+two hosts that are joined at --rate; each with pictures that the encoder has not seen (first epoch) and with all their
+features kept (later epochs), where the run file freezes the encoder. Every rank has one thread and every micro-batch one
+sample, so a rank always does the same work. A run's figures are medians over its steps but the first:
 
     exposed       communication.exposed_s / seconds: gradients that were still on their way when the backward pass was done
     weak scaling  seconds of 1 rank / seconds of 2 ranks, run by run, since what else runs on a machine changes with time
@@ -74,10 +75,14 @@ class Lab:
         return [self.script, "exec", "h1", "mpirun", "-q", *self.options, "-n", "2", "--host", "h1,h2", "-x", "OMP_NUM_THREADS"]
 
 
-def train(launcher, ranks, scratch):
+epochs = {"first": "memory", "later": "disk"}  # what cache.features is for each: the folder of the latter is filled first
+
+
+def train(launcher, ranks, scratch, features):
     """The figures of one run."""
     command = [*launcher, str(Path(program).resolve()), "train", "-c", o.run, "--resume", "never"]
-    for setting in [f"output={scratch}/run", f"train.steps={o.steps}", f"train.global_batch={ranks}", "train.micro_batch=1", *o.set]:
+    for setting in [f"output={scratch}/run", f"train.steps={o.steps}", f"train.global_batch={ranks}", "train.micro_batch=1",
+                    f"cache.folder={scratch}/cache", f"cache.features={features}", *o.set]:
         command += ["--set", setting]
     call(command, o.limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = [json.loads(line) for line in open(f"{scratch}/run/metrics.jsonl")][1:]
@@ -98,18 +103,20 @@ with contextlib.ExitStack() as stack:
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     places = {"1 rank": (local + ["1"], 1), "2 ranks, shared memory": (local + ["2"], 2)}
     if o.lab: places[f"2 hosts, {o.rate}"] = (stack.enter_context(Lab(o.lab, o.rate)).launcher(), 2)
-    figures = {name: [] for name in places}
+    train(*places["2 ranks, shared memory"], scratch, "disk")
+    figures = {name: {epoch: [] for epoch in epochs} for name in places}
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before", file=sys.stderr)
     for _ in range(o.rounds):
-        for name, (launcher, ranks) in places.items(): figures[name].append(train(launcher, ranks, scratch))
+        for name, (launcher, ranks) in places.items():
+            for epoch, features in epochs.items(): figures[name][epoch].append(train(launcher, ranks, scratch, features))
     print(f"load {os.getloadavg()[0]:.1f} after", file=sys.stderr)
 
-alone = [run["seconds"] for run in figures["1 rank"]]
-print("| where | step, s | all-reduce, s | exposed, s | exposed, % of the step | MB a step | weak scaling, % |\n|---|---|---|---|---|---|---|")
-for name, runs in figures.items():
-    column = lambda key: [run[key] for run in runs]
-    if name == "1 rank": print(f"| {name} | {shown(alone)} | | | | | |"); continue
-    efficiency = [one / two for one, two in zip(alone, column("seconds"))]
-    print(f"| {name} | {shown(column('seconds'))} | {shown(column('total_s'))} | {shown(column('exposed_s'))} | {shown(column('exposed'), 100, 1)} "
-          f"| {column('bytes')[-1] / 1e6:.1f} | {shown(efficiency, 100, 1)} |")
+print("| where | epoch | step, s | all-reduce, s | exposed, s | exposed, % of the step | MB a step | weak scaling, % |\n|---|---|---|---|---|---|---|---|")
+for name in places:
+    for epoch, runs in figures[name].items():
+        column = lambda key: [run[key] for run in runs]
+        if name == "1 rank": print(f"| {name} | {epoch} | {shown(column('seconds'))} | | | | | |"); continue
+        efficiency = [alone["seconds"] / run["seconds"] for alone, run in zip(figures["1 rank"][epoch], runs)]
+        print(f"| {name} | {epoch} | {shown(column('seconds'))} | {shown(column('total_s'))} | {shown(column('exposed_s'))} | {shown(column('exposed'), 100, 1)} "
+              f"| {column('bytes')[-1] / 1e6:.1f} | {shown(efficiency, 100, 1)} |")
 if o.json: Path(o.json).write_text(json.dumps(figures, indent=1) + "\n")

@@ -80,6 +80,12 @@ public final class Loader: Sendable {
     return Delivery(step: item.step, microBatch: item.microBatch, batch: item.batch, secondsWaited: waited)
   }
 
+  /// The next micro-batch if it is ready; nil otherwise, and where ``next()`` would throw.
+  public func nextIfReady() -> Delivery? {
+    guard let item = prefetcher.nextIfReady() else { return nil }
+    return Delivery(step: item.step, microBatch: item.microBatch, batch: item.batch, secondsWaited: 0)
+  }
+
   /// Stops after the samples that are in the making, and returns when all threads have left. Letting go of the loader does the same.
   public func cancel() { prefetcher.cancel() }
 }

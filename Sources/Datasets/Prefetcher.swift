@@ -39,6 +39,9 @@ final class Prefetcher<Item: Sendable>: Sendable {
   /// - Throws: what making it threw; then again on every later call.
   func next() throws -> (item: Item, waited: Double)? { try shelf.take() }
 
+  /// The next item if it is there; a failure is left to ``next()``.
+  func nextIfReady() -> Item? { shelf.takeIfReady() }
+
   /// Drops what is ready, begins nothing more, and returns when every thread has left.
   func cancel() { shelf.cancel() }
 }
@@ -106,11 +109,23 @@ private final class Shelf<Item: Sendable>: @unchecked Sendable {
     while !cancelled, nextToTake < end, ready[nextToTake] == nil { condition.wait() }
     guard !cancelled, nextToTake < end, let next = ready[nextToTake] else { return nil }
     let item = try next.result.get()  // a failure stays where it is
+    handOut(next.bytes)
+    return (item, (ContinuousClock.now - start) / .seconds(1))
+  }
+
+  func takeIfReady() -> Item? {
+    condition.withLock {
+      guard !cancelled, let next = ready[nextToTake], let item = try? next.result.get() else { return nil }
+      handOut(next.bytes)
+      return item
+    }
+  }
+
+  private func handOut(_ bytes: Int) {
     ready[nextToTake] = nil
-    readyBytes -= next.bytes
+    readyBytes -= bytes
     nextToTake += 1
     condition.broadcast()
-    return (item, (ContinuousClock.now - start) / .seconds(1))
   }
 
   func cancel() {

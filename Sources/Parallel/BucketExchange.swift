@@ -13,6 +13,8 @@ final class BucketExchange: @unchecked Sendable {
   private(set) var slots: [FlatBuffer] = []
   /// What other ranks sent; used on the communication thread.
   private var staging = FlatBuffer(count: 0)
+  /// The part whose sums every rank has for its own slice only; used on the communication thread.
+  private var ungathered: Range<Int>?
   private let spent = Mutex((seconds: 0.0, bytes: 0))
   private let profile: Profile?
 
@@ -43,6 +45,7 @@ final class BucketExchange: @unchecked Sendable {
       let part = start..<min(start + layout.largestExchange, elements.upperBound)
       sent += try deterministic ? reduce(part, plan, collectives) : sum(part, collectives)
     }
+    if bucket == layout.buckets.count - 1 { sent += try gatherRest(collectives) }
     let ended = Profile.now
     spent.withLock { $0 = ($0.seconds + Double(ended - began) * 1e-9, $0.bytes + sent) }
     guard let profile, profile.isRecording else { return }
@@ -62,7 +65,8 @@ final class BucketExchange: @unchecked Sendable {
 // MARK: In tree order
 
 extension BucketExchange {
-  /// Every rank owns a slice of `part`, gets all partial sums of it, adds them up, and all gather the slices.
+  /// Every rank owns a slice of `part`, gets all partial sums of it, and adds them up. Meanwhile all gather the slices
+  /// of the part before: what travels one way does not wait for what travels the other, and ranks meet once a part.
   /// - Returns: the bytes that this rank sent.
   private func reduce(_ part: Range<Int>, _ plan: GlobalReduction, _ collectives: any Collectives) throws -> Int {
     let slices = Self.slices(of: part, ranks: collectives.count)
@@ -72,8 +76,7 @@ extension BucketExchange {
     if staging.count < nodeCount * mine.count { staging = FlatBuffer(count: nodeCount * mine.count) }
 
     var nodes: [UnsafeMutablePointer<Float>] = []
-    var sends: [Message] = []
-    var receives: [Message] = []
+    var (sends, receives) = gathers(collectives)
     for (peer, local) in plan.local.enumerated() {
       if peer == collectives.rank {
         nodes += slots.prefix(ownNodes).map { $0.pointer + mine.lowerBound }
@@ -88,14 +91,35 @@ extension BucketExchange {
         if !mine.isEmpty { receives.append(message(peer, room, mine.count)) }
       }
     }
+    ungathered = nil
     try collectives.exchange(sends: sends, receives: receives)
     add(nodes, plan.merges, into: slots[0].pointer + mine.lowerBound, count: mine.count)
+    ungathered = part
+    return sends.reduce(0) { $0 + $1.bytes.count }
+  }
+
+  /// Gathers what no later part will.
+  /// - Returns: the bytes that this rank sent.
+  private func gatherRest(_ collectives: any Collectives) throws -> Int {
+    let (sends, receives) = gathers(collectives)
+    ungathered = nil
+    if !deterministic { return 0 }
+    try collectives.exchange(sends: sends, receives: receives)
+    return sends.reduce(0) { $0 + $1.bytes.count }
+  }
+
+  /// What spreads the sums of the last part: each rank's slice, to all others.
+  private func gathers(_ collectives: any Collectives) -> (sends: [Message], receives: [Message]) {
+    guard let ungathered else { return ([], []) }
+    let slices = Self.slices(of: ungathered, ranks: collectives.count)
     let peers = slices.indices.filter { $0 != collectives.rank }
-    let sums = { (rank: Int) in self.message(rank, self.slots[0].pointer + slices[rank].lowerBound, slices[rank].count)
+    let sums = { (rank: Int, peer: Int) in
+      self.message(peer, self.slots[0].pointer + slices[rank].lowerBound, slices[rank].count)
     }
-    let gathers = mine.isEmpty ? [] : peers.map { Message(peer: $0, bytes: sums(collectives.rank).bytes) }
-    try collectives.exchange(sends: gathers, receives: peers.filter { !slices[$0].isEmpty }.map(sums))
-    return (sends + gathers).reduce(0) { $0 + $1.bytes.count }
+    return (
+      slices[collectives.rank].isEmpty ? [] : peers.map { sums(collectives.rank, $0) },
+      peers.filter { !slices[$0].isEmpty }.map { sums($0, $0) }
+    )
   }
 
   /// `part` cut into one slice a rank, all but the last few of one size that is a multiple of 64 bytes.

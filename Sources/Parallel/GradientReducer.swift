@@ -112,6 +112,9 @@ public final class GradientReducer {
     }
   }
 
+  /// Whether ``finish()`` would have to wait.
+  public var isUnderWay: Bool { posted.last.map { !$0.isDone } ?? false }
+
   /// Waits for the sums. What has not been added counts as absent.
   public func finish() throws -> ReducedGradients {
     precondition(planned > 0, "finish: no step was begun")

@@ -70,8 +70,8 @@ final class MPITransport: Transport {
 // MARK: Waiting
 
 extension MPITransport {
-  /// Waits first by trying again at once, then with naps that grow, so that the cores are left to the compute threads
-  /// of this and other ranks. The transfer that follows finds all ranks present and runs at full speed.
+  /// Waits with naps that grow, so that the cores are left to the compute threads of this and other ranks. The transfer
+  /// that follows finds all ranks present and runs at full speed.
   func meet(_ values: [Int64], deadline: Date?) throws -> [Int64] {
     precondition(values.count == meeting.count, "a meeting takes \(meeting.count) values")
     _ = meeting.update(from: values)
@@ -95,8 +95,7 @@ extension MPITransport {
 
   private func pause(after waited: Double) {
     switch waited {
-    case ..<0.0001: sched_yield()
-    case ..<0.02: usleep(20)
+    case ..<0.0002: usleep(20)
     case ..<1: usleep(100)
     default: usleep(1000)
     }

@@ -50,7 +50,7 @@ extension TrainingRun {
     profile.isRecording = true
     defer { profile.isRecording = false }
     return try (0..<count).map { _ in
-      let report = try trainer.trainStep(loader.next)
+      let report = try trainer.trainStep(loader)
       return try StepMeasurement(profile.take(), tokens: report.tokens, communicator)
     }
   }

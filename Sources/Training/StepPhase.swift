@@ -9,6 +9,8 @@ public enum StepPhase: String, CaseIterable, Sendable {
   case loss
   /// With the sums over micro-batches.
   case backward
+  /// The frozen encoder, for the next step, while gradients travel.
+  case lookAhead = "look ahead"
   /// Waiting for other ranks: what the backward pass did not hide.
   case communication = "communication wait"
   /// Norms, clipping, update.

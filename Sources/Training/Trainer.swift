@@ -33,6 +33,8 @@ public final class Trainer {
   let profile: Profile?
   private let trainedParts: Set<ModelPart>
   private let batches: BatchPlan
+  /// The first micro-batch of the next step, where it has been taken already.
+  private var upcoming: MicroBatch?
 
   /// - Parameter profile: is told of the phases of each step.
   /// - Precondition: the model's parameters have values.
@@ -72,28 +74,30 @@ public final class Trainer {
     batches = BatchPlan(globalBatch: plan.globalBatch, microBatch: plan.microBatch)
   }
 
-  /// Does the next step with this rank's micro-batches, which `next` delivers in order.
-  public func trainStep(_ next: () throws -> Loader.Delivery?) throws -> StepReport {
-    guard let profile else { return try doStep(next) }
-    return try profile.span(.step, "step \(step + 1)", Profile.Work()) { try doStep(next) }
+  /// Does the next step with this rank's micro-batches, which the loader delivers in order: the same one for all steps.
+  public func trainStep(_ loader: Loader) throws -> StepReport {
+    guard let profile else { return try doStep(loader) }
+    return try profile.span(.step, "step \(step + 1)", Profile.Work()) { try doStep(loader) }
   }
 
-  private func doStep(_ next: () throws -> Loader.Delivery?) throws -> StepReport {
+  private func doStep(_ loader: Loader) throws -> StepReport {
     let began = DispatchTime.now().uptimeNanoseconds
     let number = step + 1
     communicator.activity = "step \(number)"
     let run = batches.microBatches(ofRank: communicator.rank, of: communicator.count)
     var waited = 0.0
     func take(_ index: Int) throws -> MicroBatch {
-      guard let delivery = try profile.phase(.data, next) else {
-        throw Fault(.internalError, "the data ended before step \(number)", "report this")
+      try profile.phase(.data) {
+        if let upcoming {
+          self.upcoming = nil
+          return upcoming
+        }
+        guard let delivery = try loader.next() else {
+          throw Fault(.internalError, "the data ended before step \(number)", "report this")
+        }
+        waited += delivery.secondsWaited
+        return microBatch(delivery, step: number, index: index)
       }
-      let own = number - plan.stepsBefore
-      precondition(
-        delivery.step == own && delivery.microBatch == index,
-        "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(own) is wanted")
-      waited += delivery.secondsWaited
-      return MicroBatch(delivery.batch, step: number, index: index)
     }
     var mixture = Mixture(plan.objectives, step: number - plan.stepsBefore)
     let isMeasured = plan.measuresEvery > 0 && number % plan.measuresEvery == 0
@@ -113,6 +117,7 @@ public final class Trainer {
       work += Double(batch.batch.tokens + batch.batch.imageRows.count)
       tallies += compute(batch, mixture, own: index - run.lowerBound).numbers
     }
+    lookAhead(loader, step: number + 1, index: run.lowerBound)
     let (reduced, totals) = try profile.phase(.communication) {
       (
         try reducer.finish(),
@@ -140,6 +145,22 @@ public final class Trainer {
     step = number
     try profile.phase(.communication) { try measure(&report, began: began, waited: waited, work: work) }
     return report
+  }
+
+  private func microBatch(_ delivery: Loader.Delivery, step: Int, index: Int) -> MicroBatch {
+    let own = step - plan.stepsBefore
+    precondition(
+      delivery.step == own && delivery.microBatch == index,
+      "trainStep: micro-batch \(delivery.microBatch) of step \(delivery.step) where \(index) of \(own) is wanted")
+    return MicroBatch(delivery.batch, step: step, index: index)
+  }
+
+  /// While gradients are on their way, a frozen encoder looks at the pictures that come next.
+  private func lookAhead(_ loader: Loader, step: Int, index: Int) {
+    guard let features, states == nil, reducer.isUnderWay, let delivery = loader.nextIfReady() else { return }
+    let next = microBatch(delivery, step: step, index: index)
+    upcoming = next
+    profile.phase(.lookAhead) { _ = next.inputs(backend, features, withPictures: true) }
   }
 
   /// Normalises, clips and applies the gradients of the whole global batch.

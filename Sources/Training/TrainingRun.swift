@@ -291,7 +291,7 @@ public final class TrainingRun {
     var isStopping = false
     while trainer.step < plan.lastStep, !isStopping, history.reasonToEnd == nil {
       try trace?.willDo(step: trainer.step + 1)
-      var report = try trainer.trainStep(loader.next)
+      var report = try trainer.trainStep(loader)
       var notes = try present.evaluation?(&report) ?? []
       let (isBest, more) = try history.add(report)
       notes += more

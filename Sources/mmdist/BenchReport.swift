@@ -141,6 +141,7 @@ extension StepPhase {
     case .forward: "forward"
     case .loss: "loss"
     case .backward: "backward"
+    case .lookAhead: "look_ahead"
     case .communication: "communication"
     case .optimizer: "optimizer"
     case .checkpoint: "checkpoint"

@@ -70,6 +70,37 @@ final class LoaderTests: XCTestCase {
     for _ in 0..<3 { XCTAssertEqual(try thrownFault { _ = try loader.next() }.place, "f:6") }
   }
 
+  func testWhatIsReadyIsTakenWithoutWaiting() throws {
+    let maker = Maker(bad: [2])
+    let gate = DispatchSemaphore(value: 0)
+    let loader = Loader(
+      sampler: try Sampler(counts: [10], weights: [1], shuffle: false, seed: 0),
+      plan: BatchPlan(globalBatch: 1, microBatch: 1), steps: 1..<5, lookAhead: .init(threads: 1)
+    ) { record in
+      gate.wait()
+      return try maker(record)
+    }
+    func ready() -> Int? {
+      let deadline = Date(timeIntervalSinceNow: 20)
+      while Date() < deadline {
+        if let next = loader.nextIfReady() { return next.batch.indices[0] }
+        usleep(1000)
+      }
+      return nil
+    }
+    XCTAssertNil(loader.nextIfReady())
+    gate.signal()
+    XCTAssertEqual(ready(), 0)
+    XCTAssertNil(loader.nextIfReady(), "the next one is not ready")
+    gate.signal()
+    XCTAssertEqual(try loader.next()?.batch.indices, [1], "nothing was skipped")
+    gate.signal()
+    XCTAssertEqual(settled(maker, at: 3), 3)
+    XCTAssertNil(loader.nextIfReady())
+    XCTAssertEqual(try thrownFault { _ = try loader.next() }.place, "f:2", "a failure is left to next")
+    XCTAssertNil(loader.nextIfReady())
+  }
+
   func testLooksAheadOnlySoFar() throws {
     let maker = Maker()
     let loader = try loader(maker, steps: 1..<1000, ahead: .init(threads: 3, microBatches: 4))

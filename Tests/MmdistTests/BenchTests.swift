@@ -21,7 +21,7 @@ final class BenchTests: ProgramTestCase {
     XCTAssertGreaterThan(seconds, 0, file: file, line: line)
     let parts = try XCTUnwrap(step["parts"]?.object)
     XCTAssertEqual(
-      Array(parts.keys), ["data", "forward", "loss", "backward", "communication", "optimizer", "other"],
+      Array(parts.keys), ["data", "forward", "loss", "backward", "look_ahead", "communication", "optimizer", "other"],
       file: file, line: line)
     let times = parts.values.compactMap(\.double)
     XCTAssertEqual(times.reduce(0, +), seconds, accuracy: 1e-9 * seconds, file: file, line: line)

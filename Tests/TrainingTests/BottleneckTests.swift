@@ -47,7 +47,7 @@ final class BottleneckTests: FolderTests {
       XCTAssertEqual(
         trainer.adapted.trainable.reduce(0) { $0 + $1.count }, run.figures["trainable_parameters"]?.integer, name)
       let loader = try run.loader(after: 0, SingleProcess())
-      try run.compare(try (0..<run.plan.steps).map { _ in try trainer.trainStep(loader.next) })
+      try run.compare(try (0..<run.plan.steps).map { _ in try trainer.trainStep(loader) })
       run.compareLosses(try run.losses(trainer.adapted, backend), "nll_after")
       let saved = folder + "/" + name
       try trainer.adapted.saveAdapter(to: saved, backend: backend)
@@ -164,7 +164,7 @@ final class BottleneckTests: FolderTests {
       XCTAssertGreaterThan(before.count, 0)
       tuning.active = ["first", "second"]
       let loader = try run.loader(after: 0, SingleProcess())
-      for _ in 0..<4 { _ = try trainer.trainStep(loader.next) }
+      for _ in 0..<4 { _ = try trainer.trainStep(loader) }
       XCTAssertEqual(bits(), before)
       let together = try run.losses(trainer.adapted, backend)
       tuning.active = ["first"]

@@ -150,7 +150,7 @@ struct GoldenRun: Sendable {
     let results = try InProcessCommunicator.run(ranks) { communicator in
       let (trainer, backend) = try run.start(communicator)
       let loader = try run.loader(after: 0, communicator)
-      let reports = try (0..<(steps ?? run.wantedSteps.count)).map { _ in try trainer.trainStep(loader.next) }
+      let reports = try (0..<(steps ?? run.wantedSteps.count)).map { _ in try trainer.trainStep(loader) }
       let weights = Dictionary(
         uniqueKeysWithValues: trainer.adapted.trainable.map { ($0.name, backend.read($0.value)) })
       return (reports, weights)

@@ -75,7 +75,7 @@ final class HeadTrainingTests: XCTestCase {
               label: .number(examples[index].label), feature: run.keeps ? .wanted(key: "\(index)") : nil,
               place: "example \(index)", index: index)
           })
-        let reports = try (0..<trainer.plan.steps).map { _ in try trainer.trainStep(loader.next) }
+        let reports = try (0..<trainer.plan.steps).map { _ in try trainer.trainStep(loader) }
         let weights = trainer.adapted.trainable.map { ($0.name, backend.read($0.value)) }
         return (reports, Dictionary(uniqueKeysWithValues: weights))
       }[0]

@@ -78,7 +78,7 @@ final class LabelTrainingTests: FolderTests {
         }
         let before = weights()
         let loader = try run.loader(after: 0, trainer, communicator)
-        let reports = try (0..<(steps ?? run.steps.count)).map { _ in try trainer.trainStep(loader.next) }
+        let reports = try (0..<(steps ?? run.steps.count)).map { _ in try trainer.trainStep(loader) }
         return (reports, weights(), before)
       }[0]
     }

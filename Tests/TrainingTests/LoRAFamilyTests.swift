@@ -56,7 +56,7 @@ final class LoRAFamilyTests: FolderTests {
       let (adapted, loader) = (trainer.adapted, try run.loader(after: 0, SingleRank.communicator))
       try checkCounts(adapted, run, name)
       for wanted in run.wantedSteps {
-        let report = try trainer.trainStep(loader.next)
+        let report = try trainer.trainStep(loader)
         let place = "\(name), step \(report.step)"
         for (own, key) in [(report.loss, "loss"), (report.gradientNorm, "grad_norm")] {
           let want = try XCTUnwrap(wanted[key]?.double)

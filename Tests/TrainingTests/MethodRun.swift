@@ -80,7 +80,7 @@ struct MethodRun: Sendable {
     return try InProcessCommunicator.run(ranks) { communicator in
       let (trainer, backend) = try run.start(communicator)
       let loader = try run.loader(after: 0, communicator)
-      let reports = try (0..<(steps ?? run.plan.steps)).map { _ in try trainer.trainStep(loader.next) }
+      let reports = try (0..<(steps ?? run.plan.steps)).map { _ in try trainer.trainStep(loader) }
       let weights = trainer.adapted.trainable.map { ($0.name, backend.read($0.value)) }
       return (reports, Dictionary(uniqueKeysWithValues: weights))
     }[0]

@@ -138,7 +138,7 @@ struct ObjectiveRun: Sendable {
     return try InProcessCommunicator.run(ranks) { communicator in
       let (trainer, backend) = try run.start(communicator)
       let loader = try run.loader(after: 0, communicator)
-      let reports = try (0..<run.steps).map { _ in try trainer.trainStep(loader.next) }
+      let reports = try (0..<run.steps).map { _ in try trainer.trainStep(loader) }
       return Outcome(reports, trainer, backend)
     }[0]
   }

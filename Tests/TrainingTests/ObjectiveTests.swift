@@ -142,14 +142,14 @@ final class ObjectiveTests: FolderTests {
     _ = try InProcessCommunicator.run(2) { communicator in
       let (trainer, backend) = try run.start(communicator)
       let loader = try run.loader(after: 0, communicator)
-      for _ in 0..<6 { _ = try trainer.trainStep(loader.next) }
+      for _ in 0..<6 { _ = try trainer.trainStep(loader) }
       try trainer.save(in: folder, configurationHash: "hash", extras: .object([:]), communicator, backend)
     }
     let rest = try InProcessCommunicator.run(3) { communicator in
       let (trainer, backend) = try run.start(communicator)
       try trainer.restore(Checkpoint(folder: folder + "/" + CheckpointFolder.name(6)), backend)
       let loader = try run.loader(after: 6, communicator)
-      let reports = try (6..<12).map { _ in try trainer.trainStep(loader.next) }
+      let reports = try (6..<12).map { _ in try trainer.trainStep(loader) }
       return ObjectiveRun.Outcome(reports, trainer, backend)
     }[0]
     XCTAssertEqual(rest.lines, Array(whole.lines[6...]))

@@ -51,7 +51,7 @@ final class OptimizerTrainingTests: FolderTests {
       let (trainer, backend) = try run.start(communicator)
       if first > 0 { try trainer.restore(Checkpoint(folder: folder + "/" + CheckpointFolder.name(first)), backend) }
       let loader = try run.loader(after: first, communicator)
-      for _ in first..<last { _ = try trainer.trainStep(loader.next) }
+      for _ in first..<last { _ = try trainer.trainStep(loader) }
       try trainer.save(in: folder, configurationHash: "hash", extras: [:], communicator, backend)
       var state: [String: [UInt8]] = [:]
       for own in trainer.optimizer.states {

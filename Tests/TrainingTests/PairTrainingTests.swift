@@ -80,7 +80,7 @@ final class PairTrainingTests: FolderTests {
           })
         var (reports, scales): ([StepReport], [Float]) = ([], [])
         for _ in 1...12 {
-          reports.append(try trainer.trainStep(loader.next))
+          reports.append(try trainer.trainStep(loader))
           scales.append(backend.read(dual.logitScale.value)[0])
         }
         if communicator.rank == 0 { try after(adapted, backend) }

@@ -48,7 +48,7 @@ final class PromptTests: FolderTests {
       let (trainer, backend) = try run.start(SingleProcess())
       run.compareLosses(try run.losses(trainer.adapted, backend), "nll")
       let loader = try run.loader(after: 0, SingleProcess())
-      try run.compare(try (0..<run.plan.steps).map { _ in try trainer.trainStep(loader.next) })
+      try run.compare(try (0..<run.plan.steps).map { _ in try trainer.trainStep(loader) })
       run.compareLosses(try run.losses(trainer.adapted, backend), "nll_after")
       let own = folder + "/" + name
       try trainer.adapted.saveAdapter(to: own, backend: backend)
@@ -163,13 +163,13 @@ final class PromptTests: FolderTests {
       let loader = try run.loader(after: 0, SingleProcess())
       let place = folder + "/" + name
       for step in 1...5 {
-        _ = try whole.trainStep(loader.next)
+        _ = try whole.trainStep(loader)
         if step == 3 { try whole.save(in: place, configurationHash: "", extras: [:], SingleProcess(), backend) }
       }
       let (rest, other) = try run.start(SingleProcess())
       try rest.restore(Checkpoint(folder: place + "/" + CheckpointFolder.name(3)), other)
       let later = try run.loader(after: 3, SingleProcess())
-      for _ in 4...5 { _ = try rest.trainStep(later.next) }
+      for _ in 4...5 { _ = try rest.trainStep(later) }
       for (a, b) in zip(whole.adapted.trainable, rest.adapted.trainable) {
         XCTAssertEqual(backend.read(a.value).map(\.bitPattern), other.read(b.value).map(\.bitPattern), a.name)
       }

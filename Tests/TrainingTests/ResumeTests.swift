@@ -31,7 +31,7 @@ final class ResumeTests: FolderTests {
       }
       let loader = try run.loader(after: first, communicator)
       let lines = try (first..<last).map { _ in
-        let json = try trainer.trainStep(loader.next).json
+        let json = try trainer.trainStep(loader).json
         return JSON.object((json.object ?? [:]).filter { !StepReport.timingKeys.contains($0.key) }).description
       }
       if save {

@@ -15,7 +15,7 @@ final class StepProfileTests: XCTestCase {
     let (trainer, _) = try run.start(communicator, profile: profile)
     let loader = try run.loader(after: 0, communicator)
     profile.isRecording = true
-    let report = try trainer.trainStep(loader.next)
+    let report = try trainer.trainStep(loader)
     let recording = profile.take()
     XCTAssertEqual([report.tokens, report.images, report.supervisedTokens], [300, 5, 72])
 
@@ -48,17 +48,18 @@ final class StepProfileTests: XCTestCase {
       let profile = Profile(limit: 100_000)
       let (trainer, _) = try run.start(communicator, profile: profile)
       let loader = try run.loader(after: 0, communicator)
-      _ = try trainer.trainStep(loader.next)
+      _ = try trainer.trainStep(loader)
       XCTAssertTrue(profile.take().spans.isEmpty)
       profile.isRecording = true
-      for _ in 0..<2 { _ = try trainer.trainStep(loader.next) }
+      for _ in 0..<2 { _ = try trainer.trainStep(loader) }
       return profile.take()
     }
     for recording in recordings {
       let (steps, phases) = (recording.spans.filter { $0.kind == .step }, recording.spans.filter { $0.kind == .phase })
       XCTAssertEqual(steps.map(\.name), ["step 2", "step 3"])
       XCTAssertEqual(
-        Set(phases.map(\.name)), Set(StepMeasurement.phases.map(\.rawValue)), "all but the checkpoint occur")
+        Set(phases.map(\.name)), Set(StepMeasurement.phases.map(\.rawValue)).subtracting(["look ahead"]),
+        "all but the checkpoint occur, where no features are kept")
       for spans in [steps, phases] {
         for (span, next) in zip(spans, spans.dropFirst()) { XCTAssertLessThanOrEqual(span.end, next.start) }
       }
