@@ -57,6 +57,13 @@ public final class Context {
     tape.record(operation, inputs: inputs, outputs: outputs, pullback: pullback)
   }
 
+  /// Offers to make an output of a recorded operation again where a pullback needs it: `make` gives the same bits from
+  /// what the operation's own pullback keeps, for less than keeping it is worth.
+  func offer(_ output: Tensor, _ make: @escaping () -> Tensor) { tape?.offer(output, make) }
+
+  /// How a pullback gets `x` again without keeping it; nil where nothing makes it.
+  func remaker(of x: Tensor) -> (() -> Tensor)? { tape?.remaker(of: x) }
+
   /// Computes gradients from `root` (any shape; its gradient is `seed`) back to the trainable parameters.
   ///
   /// `parameterGradient` is called once for each parameter that a gradient reaches, as soon as it is complete.

@@ -35,6 +35,16 @@ final class Tape {
   /// The trainable parameters that were used, in the order of their first use.
   var usedParameters: [Parameter] { parametersInOrder }
 
+  /// How to make again what an operation recorded here gave; as long as its pullback has not run.
+  private var remakers: [UInt64: () -> Tensor] = [:]
+
+  /// Offers that `tensor` need not be kept: `make` gives the same bits from what the pullback of its operation keeps.
+  func offer(_ tensor: Tensor, _ make: @escaping () -> Tensor) {
+    if tracks(tensor) { remakers[tensor.id] = make }
+  }
+
+  func remaker(of tensor: Tensor) -> (() -> Tensor)? { remakers[tensor.id] }
+
   func record(_ operation: StaticString, inputs: [Tensor], outputs: [Tensor], pullback: @escaping Pullback) {
     for output in outputs { tracked.insert(output.id) }
     steps.append(
@@ -63,6 +73,7 @@ final class Tape {
           gradients[input] = gradients.removeValue(forKey: input).map { backend.add($0, contribution) } ?? contribution
         }
       }
+      for output in step.outputs { remakers[output] = nil }
       // Parameters first used at one step are complete together: in the order of their names.
       let complete = (parametersByStep[steps.count] ?? []).compactMap { id in parameters[id].map { ($0.parameter, id) }
       }

@@ -17,6 +17,7 @@ extension Context {
     let backend = backend
     let y = backend.activate(kind, x)
     record("activate", inputs: [x], output: y) { [backend.activateBackward(kind, x, $0)] }
+    offer(y) { backend.activate(kind, x) }
     return y
   }
 
@@ -34,6 +35,7 @@ extension Context {
       let gradients = backend.gateBackward(kind, gate, up, dy, as: gradientType)
       return [gradients.gate, gradients.up]
     }
+    offer(y) { backend.gate(kind, gate, up, as: type) }
     return y
   }
 }

@@ -94,8 +94,19 @@ extension Context {
 
     let wantsInput = tracks(x)
     let wants = projections.map { (weight: tracks($0.weight), bias: $0.bias.map(tracks) ?? false) }
+    // A frozen map keeps nothing; others what they multiplied, or the way to make it again.
+    let isSeenAgain = !updates.isEmpty || wants.contains { $0.weight }
+    let inputAgain: () -> Tensor =
+      if !isSeenAgain {
+        { preconditionFailure("linear: the input of frozen maps") }
+      } else if let make = remaker(of: x) {
+        { backend.cast(make(), to: type) }
+      } else {
+        { input }
+      }
     let inputs = [x] + projections.flatMap(\.inputs) + (residual.map { [$0] } ?? [])
     record("linear", inputs: inputs, outputs: outputs) { [isResidual = residual != nil, rescalings] arrived in
+      lazy var input = inputAgain()
       let gradients = arrived.enumerated().map { index, dy in
         dy.map { rescalings[index]?.pullback($0, backend) ?? $0 }
       }
@@ -106,7 +117,7 @@ extension Context {
       }
       var masked: [Tensor] = []
       for update in updates {
-        let (own, through) = update.pullback(rounded, backend)
+        let (own, through) = update.pullback(rounded, input, backend)
         found.merge(own) { $1 }
         guard wantsInput, let through else { continue }
         let term = ProductTerm(Factor(through), Factor(update.down))
@@ -144,7 +155,6 @@ private struct LowRankUpdates {
   let down: Tensor
   /// scale · dropout(x) Aᵀ: [T, Σ rank]
   let low: Tensor
-  private let input: Tensor
 
   /// Updates without dropout are joined; with it, each sees inputs of its own.
   static func of(_ projections: [Projection], _ input: Tensor, _ backend: any Backend) -> [LowRankUpdates] {
@@ -170,7 +180,6 @@ private struct LowRankUpdates {
     }
     (scale, dropout) = (updates[0].update.scale, updates[0].update.dropout)
     down = updates.count == 1 ? updates[0].update.down : backend.joinRows(updates.map(\.update.down))
-    self.input = input
     let seen = dropout.map { backend.dropout(input, $0) } ?? input
     let product = backend.product(Factor(seen), Factor(down, transposed: true), scale: scale)
     low = backend.cast(product, to: input.dtype)
@@ -183,9 +192,9 @@ private struct LowRankUpdates {
     }
   }
 
-  /// - Parameter gradients: of the outputs, as products take them.
+  /// - Parameters: `gradients` of the outputs, as products take them; `input`, x as they take it.
   /// - Returns: the gradients of A and B by projection, and d low, from which that of x follows.
-  func pullback(_ gradients: [Tensor?], _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
+  func pullback(_ gradients: [Tensor?], _ input: Tensor, _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
     let present = members.filter { gradients[$0.index] != nil }
     guard !present.isEmpty else { return ([:], nil) }
     let dLow = present.count == members.count ? backend.empty(low.shape, .float32) : backend.zeros(low.shape)
@@ -210,7 +219,7 @@ private struct LowRankUpdates {
 
   /// dy ↦ dyᵀ · low. A first factor in bf16 cannot be transposed, so there it is (lowᵀ · dy)ᵀ.
   private func gradientOfB(_ backend: any Backend) -> (_ dy: Tensor, _ columns: Range<Int>) -> Tensor {
-    guard input.dtype == .bfloat16 else {
+    guard low.dtype == .bfloat16 else {
       return { dy, columns in backend.product(Factor(dy, transposed: true), Factor(low, columns: columns)) }
     }
     let lowTransposed = backend.transposed(low, as: .bfloat16)

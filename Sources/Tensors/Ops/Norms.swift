@@ -26,6 +26,7 @@ extension Context {
       let found = backend.rmsNormBackward(x, weight, inverse, dy, addingTo: gradients[0], wants: wants)
       return [found.x, found.weight]
     }
+    offer(y) { backend.rmsNorm(x, weight, epsilon: epsilon, as: type).y }
     return (residual, y)
   }
 
@@ -38,6 +39,7 @@ extension Context {
       let gradients = backend.layerNormBackward(x, weight, mean, inverse, dy, wants: wants)
       return [gradients.x, gradients.weight, gradients.bias]
     }
+    offer(y) { backend.layerNorm(x, weight, bias, epsilon: epsilon).y }
     return y
   }
 }
