@@ -40,12 +40,13 @@ final class BucketExchange: @unchecked Sendable {
   func run(bucket: Int, plan: GlobalReduction, on collectives: any Collectives) throws {
     let began = Profile.now
     let elements = layout.buckets[bucket].elements
+    if bucket == 0 { ungathered = nil }  // what a step that failed has left
     var sent = 0
     for start in stride(from: elements.lowerBound, to: elements.upperBound, by: layout.largestExchange) {
       let part = start..<min(start + layout.largestExchange, elements.upperBound)
       sent += try deterministic ? reduce(part, plan, collectives) : sum(part, collectives)
     }
-    if bucket == layout.buckets.count - 1 { sent += try gatherRest(collectives) }
+    if deterministic, bucket == layout.buckets.count - 1 { sent += try gatherRest(collectives) }
     let ended = Profile.now
     spent.withLock { $0 = ($0.seconds + Double(ended - began) * 1e-9, $0.bytes + sent) }
     guard let profile, profile.isRecording else { return }
@@ -103,7 +104,6 @@ extension BucketExchange {
   private func gatherRest(_ collectives: any Collectives) throws -> Int {
     let (sends, receives) = gathers(collectives)
     ungathered = nil
-    if !deterministic { return 0 }
     try collectives.exchange(sends: sends, receives: receives)
     return sends.reduce(0) { $0 + $1.bytes.count }
   }

@@ -194,7 +194,9 @@ private struct LowRankUpdates {
 
   /// - Parameters: `gradients` of the outputs, as products take them; `input`, x as they take it.
   /// - Returns: the gradients of A and B by projection, and d low, from which that of x follows.
-  func pullback(_ gradients: [Tensor?], _ input: Tensor, _ backend: any Backend) -> (own: [Int: Gradients], low: Tensor?) {
+  func pullback(
+    _ gradients: [Tensor?], _ input: Tensor, _ backend: any Backend
+  ) -> (own: [Int: Gradients], low: Tensor?) {
     let present = members.filter { gradients[$0.index] != nil }
     guard !present.isEmpty else { return ([:], nil) }
     let dLow = present.count == members.count ? backend.empty(low.shape, .float32) : backend.zeros(low.shape)
