@@ -107,6 +107,43 @@ final class GradientTests: XCTestCase {
     }
   }
 
+  func testMapsOfWhatIsMadeAgain() throws {
+    let shapes = [[5, 6], [6], [4, 6], [2, 6], [4, 2], [4, 6], [3, 4], [2, 4], [3, 2]]
+    try check("norm, maps, gate, map", shapes) {
+      let normed = $1.rmsNormBranch($0[0], $0[1], epsilon: 1e-5).normed
+      let first = Projection($0[2], update: LowRank(down: $0[3], up: $0[4], scale: 1))
+      let parts = $1.linear(normed, [first, Projection($0[5])])
+      let gated = $1.gated(.silu, gate: parts[0], up: parts[1])
+      return $1.linear(gated, Projection($0[6], update: LowRank(down: $0[7], up: $0[8], scale: 0.5)))
+    }
+  }
+
+  /// A linear map keeps its input where nothing makes it again and something of the map is trained.
+  func testWhatALinearMapKeeps() throws {
+    let backend = try CPUBackend(threads: 1)
+    let (x, up, row) = (random([4, 6], "x", backend), random([4, 6], "up", backend), random([6], "row", backend))
+    let weight = random([3, 6], "w", backend)
+    let update = LowRank(down: random([2, 6], "A", backend), up: random([3, 2], "B", backend), scale: 1)
+    func keeps(_ update: LowRank?, _ make: (Context) -> Tensor) -> Bool {
+      let context = Context(backend, recording: true)
+      for tensor in [x, up] { context.watch(tensor) }
+      weak var input: Tensor?
+      func run() {
+        let made = make(context)
+        input = made
+        _ = context.linear(made, Projection(weight, update: update))
+      }
+      run()
+      return withExtendedLifetime(context) { input != nil }
+    }
+    XCTAssertTrue(keeps(update) { $0.tanh(x) }, "nothing makes it again")
+    XCTAssertFalse(keeps(nil) { $0.tanh(x) }, "frozen")
+    XCTAssertFalse(keeps(update) { $0.rmsNormBranch(x, row, epsilon: 1e-5).normed })
+    XCTAssertFalse(keeps(update) { $0.layerNorm(x, row, row, epsilon: 1e-5) })
+    XCTAssertFalse(keeps(update) { $0.activate(.silu, x) })
+    XCTAssertFalse(keeps(update) { $0.gated(.silu, gate: x, up: up) })
+  }
+
   func testAnOutputWithoutAGradient() throws {
     let backend = try CPUBackend(threads: 2)
     let (x, w) = (random([4, 6], "x", backend), random([3, 6], "w", backend))
