@@ -28,7 +28,7 @@ static const size_t piece = (size_t)1 << 30;
 
 // Asks for short time slices and exact timers, so that this thread runs soon after each nap beside a compute thread that
 // never sleeps. Linux grants the slices without privileges from 6.12 on; where it does not, nothing changes.
-static void ask_for_short_slices(void) {
+static void ask_to_run_soon(void) {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // ns
   struct {
     uint32_t size, policy;
@@ -63,7 +63,7 @@ static int find_node(mmdist_mpi_world *world) {
 }
 
 int mmdist_mpi_start(mmdist_mpi_world **result) {
-  ask_for_short_slices();
+  ask_to_run_soon();
   int provided = 0;
   TRY(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided));
   if (provided < MPI_THREAD_FUNNELED) return MPI_ERR_OTHER;

@@ -17,6 +17,8 @@ final class Tape {
   /// The trainable parameters that were used, by the id of their operand, and the step that used each first.
   private var parameters: [UInt64: (parameter: Parameter, firstStep: Int)] = [:]
   private var parametersInOrder: [Parameter] = []
+  /// How to make again what an operation recorded here gave; as long as its pullback has not run.
+  private var remakers: [UInt64: () -> Tensor] = [:]
 
   func tracks(_ tensor: Tensor) -> Bool { tracked.contains(tensor.id) }
 
@@ -34,9 +36,6 @@ final class Tape {
 
   /// The trainable parameters that were used, in the order of their first use.
   var usedParameters: [Parameter] { parametersInOrder }
-
-  /// How to make again what an operation recorded here gave; as long as its pullback has not run.
-  private var remakers: [UInt64: () -> Tensor] = [:]
 
   /// Offers that `tensor` need not be kept: `make` gives the same bits from what the pullback of its operation keeps.
   func offer(_ tensor: Tensor, _ make: @escaping () -> Tensor) {
