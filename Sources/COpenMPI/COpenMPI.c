@@ -12,6 +12,8 @@ struct mmdist_mpi_world {
   MPI_Comm collectives;  // meetings, collectives and exchanges
   MPI_Comm notices;      // messages to rank 0 about long waits
   MPI_Request meeting;
+  MPI_Request *transfers;  // of the exchange that is under way
+  int transfer_count;
   MPI_Request notice;
   char notice_text[MMDIST_MPI_NOTICE];
   int rank, count, node;
@@ -40,18 +42,6 @@ static void ask_to_run_soon(void) {
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0 || attributes.policy != SCHED_OTHER) return;
   attributes.runtime = 100000;  // ns, the least that Linux takes
   syscall(SYS_sched_setattr, 0, &attributes, 0);
-}
-
-// Completes requests. A transfer that is not done at once is looked after between naps, from 10 to 100 µs: a thread that
-// yields the core gets it back only after a whole slice of the compute thread.
-static int wait_all(MPI_Request *requests, int count) {
-  double began = MPI_Wtime();
-  for (int done = 0;;) {
-    TRY(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE));
-    if (done) return MPI_SUCCESS;
-    double nap = (MPI_Wtime() - began) * 1e6 / 8;
-    usleep(nap < 10 ? 10 : nap < 100 ? (useconds_t)nap : 100);
-  }
 }
 
 static int find_node(mmdist_mpi_world *world) {
@@ -174,18 +164,31 @@ static int post(mmdist_mpi_world *world, const mmdist_mpi_message *messages, siz
   return MPI_SUCCESS;
 }
 
-int mmdist_mpi_exchange(mmdist_mpi_world *world, const mmdist_mpi_message *sends, size_t send_count,
-                        const mmdist_mpi_message *receives, size_t receive_count) {
+static void forget_transfers(mmdist_mpi_world *world) {
+  free(world->transfers);
+  world->transfers = NULL;
+  world->transfer_count = 0;
+}
+
+int mmdist_mpi_exchange_begin(mmdist_mpi_world *world, const mmdist_mpi_message *sends, size_t send_count,
+                              const mmdist_mpi_message *receives, size_t receive_count) {
   size_t total = pieces(sends, send_count) + pieces(receives, receive_count);
+  forget_transfers(world);
   if (total == 0) return MPI_SUCCESS;
   if (total > INT32_MAX) return MPI_ERR_COUNT;
-  MPI_Request *requests = malloc(total * sizeof *requests);
-  if (requests == NULL) return MPI_ERR_NO_MEM;
-  MPI_Request *next = requests;
+  world->transfers = malloc(total * sizeof *world->transfers);
+  if (world->transfers == NULL) return MPI_ERR_NO_MEM;
+  world->transfer_count = (int)total;
+  MPI_Request *next = world->transfers;
   int error = post(world, receives, receive_count, 0, &next);
   if (error == MPI_SUCCESS) error = post(world, sends, send_count, 1, &next);
-  if (error == MPI_SUCCESS) error = wait_all(requests, (int)total);
-  free(requests);
+  if (error != MPI_SUCCESS) forget_transfers(world);
+  return error;
+}
+
+int mmdist_mpi_exchange_test(mmdist_mpi_world *world, int *done) {
+  int error = MPI_Testall(world->transfer_count, world->transfers, done, MPI_STATUSES_IGNORE);
+  if (error != MPI_SUCCESS || *done) forget_transfers(world);
   return error;
 }
 

@@ -24,11 +24,17 @@ public struct BucketLayout: Sendable {
 
   /// - Parameters:
   ///   - parameterSizes: elements of each parameter, in the order in which gradients become complete.
-  ///   - bucketBytes: a bucket is closed before it would exceed this; one parameter alone may. What the step waits for
-  ///     in the end is about the last bucket; smaller ones spend more time on meetings.
+  ///   - bucketBytes: a bucket is closed before it would exceed this; one parameter alone may. Smaller ones spend more
+  ///     time on meetings, but what the step waits for in the end is about the last one. So buckets shrink, down to
+  ///     64 KiB, to a third of what is left before the next parameter that fills a bucket alone, or before the end.
   public init(parameterSizes: [Int], bucketBytes: Int = 1 << 20) {
     precondition(bucketBytes >= 64, "BucketLayout: buckets of \(bucketBytes) bytes")
     let most = bucketBytes / MemoryLayout<Float>.size
+    let least = min(most, (64 << 10) / MemoryLayout<Float>.size)
+    var left = Array(repeating: 0, count: parameterSizes.count + 1)
+    for (parameter, size) in parameterSizes.enumerated().reversed() {
+      left[parameter] = size > most ? 0 : left[parameter + 1] + size
+    }
     var starts: [Int] = []
     var buckets: [Bucket] = []
     var first = 0
@@ -39,7 +45,8 @@ public struct BucketLayout: Sendable {
     }
     for (parameter, size) in parameterSizes.enumerated() {
       precondition(size >= 0, "BucketLayout: parameter \(parameter) has \(size) elements")
-      if parameter > first, end + Self.aligned(size) + parameter + 1 - first - begin > most {
+      let room = min(most, max(least, left[first] / 3))
+      if parameter > first, end + Self.aligned(size) + parameter + 1 - first - begin > room {
         buckets.append(close(first..<parameter))
         begin = Self.aligned(end + parameter - first)
         end = begin

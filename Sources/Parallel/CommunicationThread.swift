@@ -1,13 +1,32 @@
 import Foundation
 import Ground
+import Synchronization
+
+/// How many threads wait for the communication thread.
+final class WaiterCount: Sendable {
+  private let count = Atomic(0)
+
+  var isAnyoneWaiting: Bool { count.load(ordering: .relaxed) > 0 }
+
+  func during(_ wait: () -> Void) {
+    count.add(1, ordering: .relaxed)
+    wait()
+    count.subtract(1, ordering: .relaxed)
+  }
+}
 
 /// A value that a job on the communication thread will give.
 public final class Posted<Value: Sendable>: @unchecked Sendable {
   private let condition = NSCondition()
   private var result: Result<Value, any Error>?  // guarded by `condition`
+  private let waiters: WaiterCount?
 
-  init() {}
-  init(_ result: Result<Value, any Error>) { self.result = result }
+  init(waiters: WaiterCount? = nil) { self.waiters = waiters }
+
+  init(_ result: Result<Value, any Error>) {
+    self.result = result
+    waiters = nil
+  }
 
   func complete(_ result: Result<Value, any Error>) {
     condition.withLock {
@@ -23,7 +42,7 @@ public final class Posted<Value: Sendable>: @unchecked Sendable {
     defer { condition.unlock() }
     while true {
       if let result { return try result.get() }
-      condition.wait()
+      if let waiters { waiters.during(condition.wait) } else { condition.wait() }
     }
   }
 
@@ -33,6 +52,7 @@ public final class Posted<Value: Sendable>: @unchecked Sendable {
 
 /// The one thread that makes all calls of a transport: it runs the jobs that others post, in order.
 final class CommunicationThread: @unchecked Sendable {
+  private let waiters = WaiterCount()
   private let condition = NSCondition()
   private var jobs: [Job] = []  // guarded by `condition`
   private var isClosed = false  // guarded by `condition`
@@ -45,7 +65,7 @@ final class CommunicationThread: @unchecked Sendable {
   /// Starts the thread and makes the transport on it.
   /// - Returns: the thread, and what `describe` says of the transport.
   static func start<Description: Sendable>(
-    _ makeTransport: @escaping @Sendable () throws -> any Transport,
+    _ makeTransport: @escaping @Sendable (WaiterCount) throws -> any Transport,
     describe: @escaping @Sendable (any Transport) -> Description
   ) throws -> (CommunicationThread, Description) {
     let lane = CommunicationThread()
@@ -53,7 +73,7 @@ final class CommunicationThread: @unchecked Sendable {
     let thread = Thread {
       blockSignals()
       do {
-        let transport = try makeTransport()
+        let transport = try makeTransport(lane.waiters)
         started.complete(.success(describe(transport)))
         lane.run(transport)
       } catch {
@@ -69,7 +89,7 @@ final class CommunicationThread: @unchecked Sendable {
   func post<Value: Sendable>(_ name: String, _ work: @escaping @Sendable (GuardedCollectives) throws -> Value)
     -> Posted<Value>
   {
-    let posted = Posted<Value>()
+    let posted = Posted<Value>(waiters: waiters)
     let job = Job(name: name) { collectives in posted.complete(Result { try work(collectives) }) }
     condition.withLock {
       precondition(!isClosed, "\(name): posted after the communicator was left")

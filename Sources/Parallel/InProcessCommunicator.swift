@@ -12,7 +12,7 @@ public final class InProcessCommunicator: ThreadedCommunicator {
 
   private init(rank: Int, group: InProcessGroup, grace: TimeInterval) throws {
     let (lane, places) = try CommunicationThread.start(
-      { InProcessTransport(rank: rank, group: group) }, describe: { $0.places })
+      { _ in InProcessTransport(rank: rank, group: group) }, describe: { $0.places })
     self.rank = rank
     self.count = places.count
     self.places = places

@@ -15,7 +15,7 @@ public final class MPICommunicator: ThreadedCommunicator {
   ///   - grace: how long a rank that has failed waits for the others to notice before it ends the job, in seconds.
   public init(patience: TimeInterval = 60, grace: TimeInterval = 5) throws {
     let (lane, joined) = try CommunicationThread.start(
-      { try MPITransport(patience: patience) },
+      { try MPITransport(patience: patience, waiters: $0) },
       describe: { transport in
         (rank: transport.rank, places: transport.places, ending: JobEnding(transport as? MPITransport))
       })

@@ -10,8 +10,10 @@ final class MPITransport: Transport {
   fileprivate let world: OpaquePointer
   private let meeting = UnsafeMutableBufferPointer<Int64>.allocate(capacity: 4)
   private var waits: LongWaits
+  private let waiters: WaiterCount
 
-  init(patience: TimeInterval) throws {
+  init(patience: TimeInterval, waiters: WaiterCount) throws {
+    self.waiters = waiters
     // A transfer that waits for its peer must not take the core from a compute thread; what the user has set wins.
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
     var made: OpaquePointer?
@@ -43,7 +45,15 @@ final class MPITransport: Transport {
     func raw(_ messages: [Message]) -> [mmdist_mpi_message] {
       messages.map { mmdist_mpi_message(peer: Int32($0.peer), bytes: $0.bytes.baseAddress, count: $0.bytes.count) }
     }
-    try check(mmdist_mpi_exchange(world, raw(sends), sends.count, raw(receives), receives.count), "exchange failed")
+    try check(
+      mmdist_mpi_exchange_begin(world, raw(sends), sends.count, raw(receives), receives.count), "exchange failed")
+    let began = steadySeconds()
+    var done: Int32 = 0
+    while true {
+      try check(mmdist_mpi_exchange_test(world, &done), "exchange failed")
+      if done != 0 { return }
+      nap(after: steadySeconds() - began)
+    }
   }
 
   func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws {
@@ -70,8 +80,7 @@ final class MPITransport: Transport {
 // MARK: Waiting
 
 extension MPITransport {
-  /// Waits with naps that grow, so that the cores are left to the compute threads of this and other ranks. The transfer
-  /// that follows finds all ranks present and runs at full speed.
+  /// The transfer that follows finds all ranks present and runs at full speed.
   func meet(_ values: [Int64], deadline: Date?) throws -> [Int64] {
     precondition(values.count == meeting.count, "a meeting takes \(meeting.count) values")
     _ = meeting.update(from: values)
@@ -89,16 +98,16 @@ extension MPITransport {
         try tellOfLongWait(at: now)
       }
       if rank == 0, now - began > 1 { try takeNotices(at: now) }
-      pause(after: now - began)
+      nap(after: now - began)
     }
   }
 
-  private func pause(after waited: Double) {
-    switch waited {
-    case ..<0.0002: usleep(20)
-    case ..<1: usleep(100)
-    default: usleep(1000)
-    }
+  /// Leaves the core to the compute threads between two looks: a thread that yields it gets it back only after a whole
+  /// slice of theirs. Naps grow with the wait, as every look takes the core for a moment; they stay short where somebody
+  /// waits for the result and a core is idle for it.
+  private func nap(after waited: Double) {
+    let longest = waited > 1 ? 0.001 : waiters.isAnyoneWaiting ? 0.00001 : 0.0004
+    usleep(UInt32(min(max(waited, 0.00001), longest) * 1e6))
   }
 
   private func tellOfLongWait(at time: Double) throws {

@@ -91,6 +91,16 @@ final class ReductionTreeTests: XCTestCase {
     XCTAssertEqual(BucketLayout(parameterSizes: []).count, 0)
   }
 
+  /// What is on its way when a large gradient is complete delays that: buckets shrink before it, and before the end.
+  func testBucketsShrinkBeforeALargeParameter() {
+    let small = Array(repeating: 4096, count: 100)
+    let layout = BucketLayout(parameterSizes: small + [500_000] + small.prefix(10))
+    XCTAssertEqual(layout.buckets.map(\.parameters.count), [33, 22, 14, 10, 6, 4, 3, 3, 3, 2, 1, 3, 3, 3, 1])
+    XCTAssertEqual(BucketLayout(parameterSizes: Array(repeating: 1 << 18, count: 3)).buckets.count, 3)
+    let many = BucketLayout(parameterSizes: Array(repeating: 4096, count: 10_000))
+    XCTAssertEqual(many.buckets[0].parameters.count, 63, "far from the end a bucket is as large as it may be")
+  }
+
   func testSlicesCoverThePart() {
     for ranks in 1...9 {
       for count in [1, 15, 16, 17, 100, 1000] {

@@ -40,9 +40,11 @@ int mmdist_mpi_meet_test(mmdist_mpi_world *world, int *done);
 int mmdist_mpi_broadcast(mmdist_mpi_world *world, void *bytes, size_t count, int root);
 /// In place: rank r owns bytes [starts[r], starts[r] + counts[r]) of `bytes`, which have no gaps between them.
 int mmdist_mpi_all_gather(mmdist_mpi_world *world, void *bytes, const size_t *starts, const size_t *counts);
-/// Sends and receives all messages at once; the messages between two ranks are matched in order.
-int mmdist_mpi_exchange(mmdist_mpi_world *world, const mmdist_mpi_message *sends, size_t send_count,
-                        const mmdist_mpi_message *receives, size_t receive_count);
+/// Begins to send and receive all messages at once; those between two ranks are matched in order. Their bytes stay in use
+/// until it is done. One exchange at a time.
+int mmdist_mpi_exchange_begin(mmdist_mpi_world *world, const mmdist_mpi_message *sends, size_t send_count,
+                              const mmdist_mpi_message *receives, size_t receive_count);
+int mmdist_mpi_exchange_test(mmdist_mpi_world *world, int *done);
 int mmdist_mpi_sum_floats(mmdist_mpi_world *world, float *values, size_t count);
 int mmdist_mpi_sum_doubles(mmdist_mpi_world *world, double *values, size_t count);
 int mmdist_mpi_sum_int64(mmdist_mpi_world *world, int64_t *values, size_t count);
