@@ -10,6 +10,7 @@ features kept (later epochs), where the run file freezes the encoder. Every rank
 sample, so a rank always does the same work. A run's figures are medians over its steps but the first:
 
     exposed       communication.exposed_s / seconds: gradients that were still on their way when the backward pass was done
+    network       the same without communication.skew_s, the wait for the other rank: what the rank waited that waited least
     weak scaling  seconds of 1 rank / seconds of 2 ranks, run by run, since what else runs on a machine changes with time
 
 and the table has the median over the rounds, with the least and the most. Two idle cores are needed: the load is printed.
@@ -88,8 +89,9 @@ def train(launcher, ranks, scratch, features):
     lines = [json.loads(line) for line in open(f"{scratch}/run/metrics.jsonl")][1:]
     shutil.rmtree(f"{scratch}/run")
     of = lambda key: statistics.median(line["communication"][key] for line in lines)
-    return {"seconds": statistics.median(line["seconds"] for line in lines), "exposed_s": of("exposed_s"), "total_s": of("total_s"), "bytes": of("bytes"),
-            "exposed": statistics.median(line["communication"]["exposed_s"] / line["seconds"] for line in lines)}
+    return {"seconds": statistics.median(line["seconds"] for line in lines), "exposed_s": of("exposed_s"), "skew_s": of("skew_s"), "total_s": of("total_s"), "bytes": of("bytes"),
+            "exposed": statistics.median(line["communication"]["exposed_s"] / line["seconds"] for line in lines),
+            "network": statistics.median((line["communication"]["exposed_s"] - line["communication"]["skew_s"]) / line["seconds"] for line in lines)}
 
 
 def shown(values, scale=1, digits=3):
@@ -111,12 +113,12 @@ with contextlib.ExitStack() as stack:
             for epoch, features in epochs.items(): figures[name][epoch].append(train(launcher, ranks, scratch, features))
     print(f"load {os.getloadavg()[0]:.1f} after", file=sys.stderr)
 
-print("| where | epoch | step, s | all-reduce, s | exposed, s | exposed, % of the step | MB a step | weak scaling, % |\n|---|---|---|---|---|---|---|---|")
+print("| where | epoch | step, s | all-reduce, s | exposed, s | exposed, % of the step | network, % | MB a step | weak scaling, % |\n|---|---|---|---|---|---|---|---|---|")
 for name in places:
     for epoch, runs in figures[name].items():
         column = lambda key: [run[key] for run in runs]
-        if name == "1 rank": print(f"| {name} | {epoch} | {shown(column('seconds'))} | | | | | |"); continue
+        if name == "1 rank": print(f"| {name} | {epoch} | {shown(column('seconds'))} | | | | | | |"); continue
         efficiency = [alone["seconds"] / run["seconds"] for alone, run in zip(figures["1 rank"][epoch], runs)]
         print(f"| {name} | {epoch} | {shown(column('seconds'))} | {shown(column('total_s'))} | {shown(column('exposed_s'))} | {shown(column('exposed'), 100, 1)} "
-              f"| {column('bytes')[-1] / 1e6:.1f} | {shown(efficiency, 100, 1)} |")
+              f"| {shown(column('network'), 100, 1)} | {column('bytes')[-1] / 1e6:.1f} | {shown(efficiency, 100, 1)} |")
 if o.json: Path(o.json).write_text(json.dumps(figures, indent=1) + "\n")

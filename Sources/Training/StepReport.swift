@@ -36,6 +36,8 @@ public struct StepReport: Equatable, Sendable {
   public var communicationSeconds: Double
   /// What of it was not hidden behind the backward pass, on the rank where most was not.
   public var exposedSeconds: Double
+  /// What of that was the wait for ranks that had not come so far: how much less the rank waited that waited least.
+  public var skewSeconds = 0.0
   /// Bytes that all ranks sent.
   public var bytesSent: Int
   /// Of the largest rank.
@@ -69,7 +71,8 @@ public struct StepReport: Equatable, Sendable {
       "learning_rates": .object(learningRates.mapValues(JSON.number)), "seconds": .number(seconds),
       "data_wait_s": .number(dataSeconds),
       "communication": [
-        "total_s": .number(communicationSeconds), "exposed_s": .number(exposedSeconds), "bytes": .integer(bytesSent),
+        "total_s": .number(communicationSeconds), "exposed_s": .number(exposedSeconds), "skew_s": .number(skewSeconds),
+        "bytes": .integer(bytesSent),
       ],
       "peak_memory_bytes": .integer(peakMemory), "work_imbalance": .number(workImbalance),
     ]

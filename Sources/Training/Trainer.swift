@@ -261,6 +261,7 @@ public final class Trainer {
     report.dataSeconds = all.map { $0[0] }.max() ?? 0
     report.communicationSeconds = all.map { $0[1] }.max() ?? 0
     report.exposedSeconds = all.map { $0[2] }.max() ?? 0
+    report.skewSeconds = report.exposedSeconds - (all.map { $0[2] }.min() ?? 0)
     report.bytesSent = Int(all.reduce(0) { $0 + $1[3] })
     report.peakMemory = Int(all.map { $0[4] }.max() ?? 0)
     let works = all.map { $0[5] }

@@ -112,7 +112,7 @@ final class MetricsLogTests: FolderTests {
       "work_imbalance",
     ]
     XCTAssertEqual(json.object?.keys.elements, keys)
-    XCTAssertEqual(json["communication"]?.object?.keys.elements, ["total_s", "exposed_s", "bytes"])
+    XCTAssertEqual(json["communication"]?.object?.keys.elements, ["total_s", "exposed_s", "skew_s", "bytes"])
     XCTAssertEqual(json["step"], 12)
     XCTAssertEqual(json["tokens_per_second"]?.double, 280)
     XCTAssertEqual(json["communication"]?["bytes"], .integer(1 << 40))

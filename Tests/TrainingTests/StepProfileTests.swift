@@ -41,6 +41,24 @@ final class StepProfileTests: XCTestCase {
       patchEmbedding + projector + head + 2 * (visionLayer + visionAttention + languageAttention) + language)
   }
 
+  /// What ranks wait for each other is told apart from what gradients take on their way.
+  func testAWaitForASlowerRankIsSkew() throws {
+    let run = try GoldenRun("llava-clip-llama", section: "lora")
+    let reports = try InProcessCommunicator.run(2) { communicator -> StepReport in
+      let (trainer, _) = try run.start(communicator)
+      let loader = try run.loader(after: 0, communicator)
+      _ = try trainer.trainStep(loader)
+      if communicator.rank == 1 { Thread.sleep(forTimeInterval: 0.5) }
+      return try trainer.trainStep(loader)
+    }
+    for report in reports {
+      XCTAssertGreaterThan(report.skewSeconds, 0.25)
+      XCTAssertLessThanOrEqual(report.skewSeconds, report.exposedSeconds)
+    }
+    let alone = try GoldenRun("llava-clip-llama", section: "lora").train(ranks: 1, steps: 1)
+    XCTAssertEqual(alone.reports[0].skewSeconds, 0)
+  }
+
   /// Phases lie within the step, primitives within a phase, and nothing overlaps.
   func testSpansNest() throws {
     let run = try GoldenRun("llava-clip-llama", section: "lora")

@@ -62,6 +62,7 @@ public struct TrainingPage {
             [
               ("whole step", ["seconds"]), ("data", ["data_wait_s"]),
               ("communication", ["communication", "exposed_s"]),
+              ("of that, slower ranks", ["communication", "skew_s"]),
             ]),
           curves("Memory of the largest rank", "GiB", [("memory", ["peak_memory_bytes"])], scale: 1 / Double(1 << 30)),
         ]))
