@@ -5,10 +5,11 @@
 
 DIR is what `hf_llava.py prepare` wrote. Each round runs the peer, then mmdist twice: as in a first epoch, every picture
 through the vision encoder, and as in later ones, with the features of the frozen encoder at hand. A run's figure is the
-median of its steps but the first; ratios are medians of each round's. Memory is counted twice: the peak of the largest
+median of its steps but the first; ratios are medians of each round's; that of a run of --epochs follows from them: one
+epoch at the first figure, the others at the later one. Memory is counted twice: the peak of the largest
 process, and the peak of all processes together by rank, where pages that several map count once (Pss, looked at five times
 a second). Prints the row of a Markdown table: what | precision | ranks × threads | peer tokens/s | first epoch tokens/s |
-ratio | later epochs tokens/s | ratio | largest process, peer GiB | mmdist GiB | share | node by rank, peer GiB | mmdist GiB | share.
+ratio | later epochs tokens/s | ratio | ratio of the whole run | largest process, peer GiB | mmdist GiB | share | node by rank, peer GiB | mmdist GiB | share.
 """
 import argparse, contextlib, json, os, shutil, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -17,6 +18,7 @@ a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDes
 a.add_argument("dir"); a.add_argument("--peer", required=True); a.add_argument("--python", required=True)
 a.add_argument("--mmdist", default="mmdist"); a.add_argument("--rounds", type=int, default=3); a.add_argument("--ranks", type=int, default=1)
 a.add_argument("--threads", type=int, default=2); a.add_argument("--dtype", default="float32"); a.add_argument("--steps", type=int, default=6)
+a.add_argument("--epochs", type=int, default=3)
 a.add_argument("--compile", action="store_true", help="the peer under torch.compile")
 o = a.parse_args()
 environment = dict(os.environ, OMP_NUM_THREADS=str(o.threads))
@@ -73,6 +75,7 @@ with tempfile.TemporaryDirectory(dir=o.dir) as cache:
     for _ in range(o.rounds): rows.append((peer(), mmdist("off"), mmdist("disk")))
 theirs, first, later = [statistics.median(r[i][0] for r in rows) for i in range(3)]
 ratios = [statistics.median(r[i][0] / r[0][0] for r in rows) for i in (1, 2)]
+whole = statistics.median(o.epochs / (r[0][0] / r[1][0] + (o.epochs - 1) * r[0][0] / r[2][0]) for r in rows)
 sizes = [[max(r[i][kind] for r in rows) for i in (0, 1)] for kind in (1, 2)]
 print(f"| {Path(o.dir).name} | {o.dtype} | {o.ranks} × {o.threads}{' compile' if o.compile else ''} | {theirs:.0f} | {first:.0f} | {ratios[0]:.2f}× "
-      f"| {later:.0f} | {ratios[1]:.2f}× | " + " | ".join(f"{a:.2f} | {b:.2f} | {b / a:.2f}" for a, b in sizes) + " |")
+      f"| {later:.0f} | {ratios[1]:.2f}× | {whole:.2f}× | " + " | ".join(f"{a:.2f} | {b:.2f} | {b / a:.2f}" for a, b in sizes) + " |")

@@ -35,7 +35,8 @@ extension Context {
       let gradients = backend.gateBackward(kind, gate, up, dy, as: gradientType)
       return [gradients.gate, gradients.up]
     }
-    offer(y) { backend.gate(kind, gate, up, as: type) }
+    // Half as large it is worth keeping: to make it again reads four times its bytes.
+    if type == .float32 { offer(y) { backend.gate(kind, gate, up, as: type) } }
     return y
   }
 }
