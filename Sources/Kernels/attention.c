@@ -110,9 +110,11 @@ INLINE void differentiate(const struct mmd_attention_tile *tile, size_t key, siz
 }
 
 // Scores are kept by keys here, [keys, rows]: so dk and dv, which sum over rows, read them where they lie.
-MULTIVERSION void mmd_attention_backward(const struct mmd_attention_tile *tile, const void *k_transposed, const float *o,
-                                         const float *d_o, const void *half_d_o, size_t o_stride, const float *log_sum,
-                                         size_t log_sum_stride, float *dq, float *dk, float *dv, float *scratch) {
+MULTIVERSION void mmd_attention_backward(const struct mmd_attention_tile *tile, const void *k_transposed,
+                                         size_t k_transposed_stride, const float *o, const float *d_o,
+                                         const void *half_d_o, size_t o_stride, const float *log_sum,
+                                         size_t log_sum_stride, float *dq, float *dk, float *dv, size_t d_kv_stride,
+                                         bool adds, float *scratch) {
 #pragma clang fp reassociate(on)
   const size_t rows = tile->rows, width = tile->head_width, kv_stride = tile->kv_stride;
   const size_t used = visible(rows - 1, tile->keys, tile->visible_first, tile->visible_step);
@@ -146,17 +148,25 @@ MULTIVERSION void mmd_attention_backward(const struct mmd_attention_tile *tile, 
   }
   const struct mmd_matrix weights = rows_of(tile->is_half ? (void *)half_scores : scores, stride);
   const struct mmd_matrix d_weights = rows_of(tile->is_half ? (void *)half_d_scores : d_scores, stride);
-  multiply(tile, weights, d_out, used, width, rows, true, dv, kv_stride);
-  multiply(tile, d_weights, rows_of(tile->q, tile->q_stride), used, width, rows, true, dk, kv_stride);
+  multiply(tile, weights, d_out, used, width, rows, adds, dv, d_kv_stride);
+  multiply(tile, d_weights, rows_of(tile->q, tile->q_stride), used, width, rows, adds, dk, d_kv_stride);
   if (!tile->is_half) {
     multiply(tile, transposed(d_scores, stride), rows_of(tile->k, kv_stride), rows, width, used, false, dq,
              tile->q_stride);
     return;
   }
   // A first factor in bf16 cannot be transposed: dqᵀ = kᵀ · d_scores instead.
-  multiply(tile, rows_of(k_transposed, tile->keys), d_weights, width, rows, used, false, dq_transposed, rows);
+  multiply(tile, rows_of(k_transposed, k_transposed_stride), d_weights, width, rows, used, false, dq_transposed, rows);
   for (size_t i = 0; i < rows; i++)
     for (size_t j = 0; j < width; j++) dq[i * tile->q_stride + j] = dq_transposed[j * rows + i];
+}
+
+MULTIVERSION void mmd_sum_groups(const float *x, size_t rows, size_t groups, size_t count, size_t width, float *y) {
+  for (size_t r = 0; r < rows * groups; r++, x += count * width, y += width) {
+    for (size_t i = 0; i < width; i++) y[i] = x[i];
+    for (size_t j = 1; j < count; j++)
+      for (size_t i = 0; i < width; i++) y[i] += x[j * width + i];
+  }
 }
 
 void mmd_transpose_bf16(const uint16_t *x, size_t stride, size_t rows, size_t width, uint16_t *y) {

@@ -207,12 +207,15 @@ size_t mmd_attention_scratch(size_t rows, size_t keys, size_t head_width, bool b
 /// o = softmax(scale · q kᵀ) v, log_sum[i] its log-normaliser.
 void mmd_attention(const struct mmd_attention_tile *_Nonnull tile, float *_Nonnull o, size_t o_stride,
                    float *_Nonnull log_sum, size_t log_sum_stride, float *_Nonnull scratch);
-/// Its pullback: writes dq (strides as q), adds to dk and dv (as k). bf16 tiles also take kᵀ [head_width, keys] and d_o
-/// as bf16.
+/// Its pullback: writes dq (strides as q), and dk and dv of the keys that the tile sees, or `adds` to them. bf16 tiles also
+/// take kᵀ [head_width, keys] and d_o as bf16.
 void mmd_attention_backward(const struct mmd_attention_tile *_Nonnull tile, const void *_Nullable k_transposed,
-                            const float *_Nonnull o, const float *_Nonnull d_o, const void *_Nullable half_d_o,
-                            size_t o_stride, const float *_Nonnull log_sum, size_t log_sum_stride, float *_Nonnull dq,
-                            float *_Nonnull dk, float *_Nonnull dv, float *_Nonnull scratch);
+                            size_t k_transposed_stride, const float *_Nonnull o, const float *_Nonnull d_o,
+                            const void *_Nullable half_d_o, size_t o_stride, const float *_Nonnull log_sum,
+                            size_t log_sum_stride, float *_Nonnull dq, float *_Nonnull dk, float *_Nonnull dv,
+                            size_t d_kv_stride, bool adds, float *_Nonnull scratch);
+/// y[rows, groups, width] = Σ over `count` of x[rows, groups, count, width], in order.
+void mmd_sum_groups(const float *_Nonnull x, size_t rows, size_t groups, size_t count, size_t width, float *_Nonnull y);
 /// y[width, rows] = x[rows, width]ᵀ
 void mmd_transpose_bf16(const uint16_t *_Nonnull x, size_t stride, size_t rows, size_t width, uint16_t *_Nonnull y);
 

@@ -4,13 +4,17 @@ import Kernels
 /// Attention is cut into tiles of query rows of one head of one sequence; the scores of a tile live in scratch
 /// memory only, so memory grows with the length and not with its square.
 extension CPUBackend {
-  /// Rows of queries whose scores are kept at a time.
-  private var tileRows: Int { 64 }
+  /// Rows of queries whose scores are kept at a time. More of them pay for bringing the keys into panels; but causal rows
+  /// take what the last of their tile sees, and the scores should stay in the second cache.
+  private func tileRows(keys: Int, _ mask: AttentionMask) -> Int {
+    mask == .causal ? 64 : min(192, max(64, 110_000 / max(keys, 1)))
+  }
 
   /// The same in equal parts, in multiples of the rows that products take together: a short tile at the end would bring
   /// all keys into panels for a few rows.
-  private func evenRows(_ queries: Int) -> Int {
-    let parts = max(1, (queries + tileRows / 2) / tileRows)
+  private func evenRows(_ queries: Int, keys: Int, _ mask: AttentionMask) -> Int {
+    let most = tileRows(keys: keys, mask)
+    let parts = max(1, (queries + most / 2) / most)
     return ((queries + parts - 1) / parts + 5) / 6 * 6
   }
 
@@ -36,7 +40,7 @@ extension CPUBackend {
     let (y, logSum) = (floats(q.shape), floats([q.rows, shape.heads]))
     var tiles: [(sequence: Int, head: Int, queries: Range<Int>)] = []
     for (sequence, queries) in sequences.queries.enumerated() {
-      let size = evenRows(queries.count)
+      let size = evenRows(queries.count, keys: sequences.keys[sequence].count, mask)
       for head in 0..<shape.heads {
         tiles += stride(from: 0, to: queries.count, by: size).map {
           (sequence, head, $0..<min(queries.count, $0 + size))
@@ -60,34 +64,50 @@ extension CPUBackend {
     _ sequences: Sequences, _ mask: AttentionMask, dropout: Dropout?
   ) -> (q: Tensor, k: Tensor, v: Tensor) {
     let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
-    let (dq, dk, dv) = (floats(q.shape), zeros(k.shape), zeros(v.shape))
-    let (width, group) = (shape.headWidth, shape.heads / shape.keyHeads)
+    precondition(
+      sequences.keys.reduce(0) { $0 + $1.count } == k.rows
+        && zip(sequences.queries, sequences.keys).allSatisfy { !$0.isEmpty || $1.isEmpty },
+      "attentionBackward: \(k) has rows that no query sees")
+    let (width, columns, rows) = (shape.headWidth, q.width, 64)
+    let (dq, dk, dv) = (floats(q.shape), floats([k.rows, columns]), floats([k.rows, columns]))
     let isHalf = q.dtype == .bfloat16
-    let halfDy = isHalf ? cast(dy, to: .bfloat16) : nil
-    // One piece owns one key head of one sequence, so that its dk and dv are added up in order by one thread.
-    workers.run(sequences.queries.count * shape.keyHeads) { piece in
-      let (sequence, keyHead) = (piece / shape.keyHeads, piece % shape.keyHeads)
+    let (halfDy, keysTransposed) = isHalf ? (cast(dy, to: .bfloat16), transposed(k, as: .bfloat16)) : (nil, nil)
+    // One piece owns one head of one sequence, so that its dk and dv are added up in order by one thread; heads that share
+    // their keys have dk and dv of their own until all are done.
+    workers.run(sequences.queries.count * shape.heads) { piece in
+      let (sequence, head) = (piece / shape.heads, piece % shape.heads)
       let (queries, keys) = (sequences.queries[sequence], sequences.keys[sequence])
-      let keyOffset = keys.lowerBound * k.width + keyHead * width
-      let scratch = pool.storage(mmd_attention_scratch(tileRows, keys.count, width, true) * 4)
-      let keysTransposed = isHalf ? empty([width, keys.count], .bfloat16) : nil
-      if let keysTransposed {
-        mmd_transpose_bf16(k.halves + keyOffset, k.width, keys.count, width, keysTransposed.halves)
-      }
-      for head in keyHead * group..<(keyHead + 1) * group {
-        for first in stride(from: 0, to: queries.count, by: tileRows) {
-          let row = queries.lowerBound + first
-          let offset = call.offset(row: row, head: head)
-          var tile = tile(
-            call, sequence: sequence, head: head, first..<min(queries.count, first + tileRows))
-          mmd_attention_backward(
-            &tile, keysTransposed?.bytes, y.floats + offset, dy.floats + offset, halfDy.map { $0.halves + offset },
-            q.width, logSum.floats + row * shape.heads + head, shape.heads, dq.floats + offset, dk.floats + keyOffset,
-            dv.floats + keyOffset, scratch.address.assumingMemoryBound(to: Float.self))
-        }
+      let scratch = pool.storage(mmd_attention_scratch(rows, keys.count, width, true) * 4)
+      let keyHead = head / (shape.heads / shape.keyHeads)
+      let keysOffset = keyHead * width * k.rows + keys.lowerBound
+      let own = keys.lowerBound * columns + head * width
+      // The last queries see all keys: they begin the sums.
+      let starts = stride(from: 0, to: queries.count, by: rows).reversed()
+      for first in starts {
+        let row = queries.lowerBound + first
+        let offset = call.offset(row: row, head: head)
+        var tile = tile(call, sequence: sequence, head: head, first..<min(queries.count, first + rows))
+        mmd_attention_backward(
+          &tile, keysTransposed.map { $0.halves + keysOffset }, k.rows, y.floats + offset, dy.floats + offset,
+          halfDy.map { $0.halves + offset }, q.width, logSum.floats + row * shape.heads + head, shape.heads,
+          dq.floats + offset, dk.floats + own, dv.floats + own, columns, first != starts.first,
+          scratch.address.assumingMemoryBound(to: Float.self))
       }
     }
-    return (dq, dk, dv)
+    return (dq, summed(dk, shape), summed(dv, shape))
+  }
+
+  /// The sums over the heads that share their keys, of gradients [T, heads · width].
+  private func summed(_ gradients: Tensor, _ shape: AttentionShape) -> Tensor {
+    guard shape.keyHeads < shape.heads else { return gradients }
+    let (columns, width) = (gradients.width, shape.keyHeads * shape.headWidth)
+    let sums = floats([gradients.rows, width])
+    workers.runs(of: gradients.rows, size: rowsPerPiece(columns)) { rows in
+      mmd_sum_groups(
+        gradients.floats + rows.lowerBound * columns, rows.count, shape.keyHeads, shape.heads / shape.keyHeads,
+        shape.headWidth, sums.floats + rows.lowerBound * width)
+    }
+    return sums
   }
 
   /// What all tiles of one attention share.
