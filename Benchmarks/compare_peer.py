@@ -6,10 +6,11 @@
 DIR is what `hf_llava.py prepare` wrote. Each round runs the peer, then mmdist twice: as in a first epoch, every picture
 through the vision encoder, and as in later ones, with the features of the frozen encoder at hand. A run's figure is the
 median of its steps but the first; ratios are medians of each round's; that of a run of --epochs follows from them: one
-epoch at the first figure, the others at the later one. Memory is counted twice: the peak of the largest
-process, and the peak of all processes together by rank, where pages that several map count once (Pss, looked at five times
-a second). Prints the row of a Markdown table: what | precision | ranks × threads | peer tokens/s | first epoch tokens/s |
-ratio | later epochs tokens/s | ratio | ratio of the whole run | largest process, peer GiB | mmdist GiB | share | node by rank, peer GiB | mmdist GiB | share.
+epoch at the first figure, the others at the later one. Memory is counted twice: the peak of the largest process, and the
+peak of all processes together by rank, where pages that several map count once (Pss, looked at five times a second). Prints
+the row of a Markdown table: what | precision | ranks × threads | peer tokens/s | first epoch tokens/s | ratio | later epochs
+tokens/s | ratio | ratio of the whole run | largest process, peer GiB | mmdist GiB | share | node by rank, peer GiB |
+mmdist GiB | share.
 """
 import argparse, contextlib, json, os, shutil, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -18,9 +19,10 @@ a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDes
 a.add_argument("dir"); a.add_argument("--peer", required=True); a.add_argument("--python", required=True)
 a.add_argument("--mmdist", default="mmdist"); a.add_argument("--rounds", type=int, default=3); a.add_argument("--ranks", type=int, default=1)
 a.add_argument("--threads", type=int, default=2); a.add_argument("--dtype", default="float32"); a.add_argument("--steps", type=int, default=6)
-a.add_argument("--epochs", type=int, default=3)
+a.add_argument("--epochs", type=int, default=3, help="of the run whose ratio is reckoned")
 a.add_argument("--compile", action="store_true", help="the peer under torch.compile")
 o = a.parse_args()
+if not Path(o.dir, "mmdist.yaml").is_file(): sys.exit(f"compare_peer.py: no {o.dir}/mmdist.yaml: let hf_llava.py prepare write the folder")
 environment = dict(os.environ, OMP_NUM_THREADS=str(o.threads))
 if os.getuid() == 0: environment |= dict(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 batch = 2 // o.ranks

@@ -6,6 +6,22 @@ import XCTest
 final class CommunicatorTests: XCTestCase {
   private let broken = Fault(.badData, "broken", at: "a.jsonl:3", "repair it")
 
+  /// Naps are short only while somebody waits: the thread is told of waits that are not over at once.
+  func testWaitsAreCounted() throws {
+    let waiters = WaiterCount()
+    let posted = Posted<Int>(waiters: waiters)
+    XCTAssertFalse(waiters.isAnyoneWaiting)
+    let found = Posted<Int>()
+    Thread { found.complete(Result { try posted.wait() }) }.start()
+    let deadline = Date(timeIntervalSinceNow: 10)
+    while !waiters.isAnyoneWaiting, Date() < deadline { usleep(100) }
+    XCTAssertTrue(waiters.isAnyoneWaiting)
+    posted.complete(.success(7))
+    XCTAssertEqual(try found.wait(), 7)
+    XCTAssertFalse(waiters.isAnyoneWaiting)
+    XCTAssertEqual(try posted.wait(), 7)
+  }
+
   func testCollectives() throws {
     for count in [1, 2, 3, 5] {
       let results = try InProcessCommunicator.run(count, patience: 20) { communicator -> [String] in

@@ -142,6 +142,7 @@ final class GradientTests: XCTestCase {
     XCTAssertFalse(keeps(update) { $0.layerNorm(x, row, row, epsilon: 1e-5) })
     XCTAssertFalse(keeps(update) { $0.activate(.silu, x) })
     XCTAssertFalse(keeps(update) { $0.gated(.silu, gate: x, up: up) })
+    XCTAssertTrue(keeps(update) { $0.gated(.silu, gate: x, up: up, as: .bfloat16) }, "small beside what makes it")
   }
 
   func testAnOutputWithoutAGradient() throws {
