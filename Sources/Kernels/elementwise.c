@@ -2,10 +2,7 @@
 #include "vector_math.h"
 
 MULTIVERSION void mmd_bf16_to_f32(const uint16_t *x, float *y, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    const uint32_t bits = (uint32_t)x[i] << 16;
-    memcpy(&y[i], &bits, sizeof bits);
-  }
+  for (size_t i = 0; i < count; i++) y[i] = f32_of(x[i]);
 }
 
 MULTIVERSION void mmd_f32_to_bf16(const float *x, uint16_t *y, size_t count) {
@@ -155,10 +152,5 @@ MULTIVERSION void mmd_dropout(const float *x, float *y, size_t count, float rate
 
 MULTIVERSION void mmd_dropout_bf16(const uint16_t *x, uint16_t *y, size_t count, float rate, uint64_t key,
                                    uint64_t first) {
-  for (size_t i = 0; i < count; i++) {
-    const uint32_t bits = (uint32_t)x[i] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    y[i] = bf16_of(value * dropout_factor(rate, key, first + i));
-  }
+  for (size_t i = 0; i < count; i++) y[i] = bf16_of(f32_of(x[i]) * dropout_factor(rate, key, first + i));
 }

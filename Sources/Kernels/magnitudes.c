@@ -20,10 +20,7 @@ INLINE void add_rows(const float *factors, const float *rows, size_t stride, siz
 INLINE void widen(const float *weight, const uint16_t *half_weight, size_t from, float *v, size_t count) {
   if (weight) memcpy(v, weight + from, count * sizeof *v);
   else
-    for (size_t i = 0; i < count; i++) {
-      const uint32_t bits = (uint32_t)half_weight[from + i] << 16;
-      memcpy(&v[i], &bits, sizeof bits);
-    }
+    for (size_t i = 0; i < count; i++) v[i] = f32_of(half_weight[from + i]);
 }
 
 /// No magnitude is divided by less: an output whose weights are all zero has no direction.

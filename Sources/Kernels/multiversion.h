@@ -9,5 +9,7 @@
 #define MULTIVERSION
 #endif
 #define INLINE static inline __attribute__((always_inline))
+/// For a loop whose body works on values that shall stay in registers.
+#define UNROLLED _Pragma("clang loop unroll(full)")
 
 #endif

@@ -52,98 +52,60 @@ const char *mmd_blas_load(void) {
 
 const char *mmd_blas_core(void) { return core_name; }
 
-/// C = start, row by row.
-static void begin(const float *start, size_t start_stride, size_t m, size_t n, float *c, size_t c_stride) {
-  if (!start || (start == c && start_stride == c_stride)) return;
-  for (size_t i = 0; i < m; i++) memcpy(c + i * c_stride, start + i * start_stride, n * sizeof *c);
-}
-
 /// Whether a matrix of so many columns is stored by columns; where both strides are 1 it is one row or one column.
 static bool is_across(struct mmd_matrix x, size_t columns) {
   return x.column_stride != 1 || (x.row_stride == 1 && columns > 1);
 }
 
-/// C = A · B · scale of one f32 term, added to C where it `adds`.
-typedef void one_product(const struct mmd_term *term, size_t m, size_t n, float scale, bool adds, float *c,
-                         size_t c_stride);
-
-static void by_openblas(const struct mmd_term *term, size_t m, size_t n, float scale, bool adds, float *c,
-                        size_t c_stride) {
+/// C = A · B · scale, added to C where it `adds`.
+static void multiply(struct mmd_matrix a, struct mmd_matrix b, size_t m, size_t n, size_t k, float scale, bool adds,
+                     float *c, size_t c_stride) {
   enum { row_major = 101, plain = 111, transposed = 112 };
-  const struct mmd_matrix a = term->a, b = term->b;
-  const bool across_a = is_across(a, term->k), across_b = is_across(b, n);
-  sgemm(row_major, across_a ? transposed : plain, across_b ? transposed : plain, (int)m, (int)n, (int)term->k, scale,
-        a.at, (int)(across_a ? a.column_stride : a.row_stride), b.at,
-        (int)(across_b ? b.column_stride : b.row_stride), adds ? 1 : 0, c, (int)c_stride);
+  const bool across_a = is_across(a, k), across_b = is_across(b, n);
+  sgemm(row_major, across_a ? transposed : plain, across_b ? transposed : plain, (int)m, (int)n, (int)k, scale, a.at,
+        (int)(across_a ? a.column_stride : a.row_stride), b.at, (int)(across_b ? b.column_stride : b.row_stride),
+        adds ? 1 : 0, c, (int)c_stride);
 }
 
-static void by_avx512(const struct mmd_term *term, size_t m, size_t n, float scale, bool adds, float *c,
-                      size_t c_stride) {
-  mmd_product_avx512(term, 1, m, n, scale, adds ? c : NULL, c_stride, c, c_stride, 0);
-}
+enum { wide_columns = 64, wide_depth = 256 };
 
-enum { most_rows = 96, most_columns = 64, most_depth = 256 };
-
-/// to[rows, width] = from in f32, without gaps.
-static void widen(const uint16_t *from, size_t stride, size_t rows, size_t width, float *to) {
-  for (size_t row = 0; row < rows; row++) mmd_bf16_to_f32(from + row * stride, to + row * width, width);
-}
-
-/// The same of runs of B from number `place` on, rounded to bf16 where A is.
-static void widen_b(const struct mmd_term *t, size_t place, size_t stride, size_t rows, size_t width, float *to) {
-  uint16_t half[most_depth];
-  if (!t->nf4.codes) widen((const uint16_t *)t->b.at + place, stride, rows, width, to);
-  else
-    for (size_t row = 0; row < rows; row++, to += width) {
-      mmd_nf4_read(&t->nf4, t->nf4_first + place + row * stride, width, to, t->is_half ? half : NULL);
-      if (t->is_half) mmd_bf16_to_f32(half, to, width);
-    }
-}
-
-/// A term of bf16 numbers or with a B of NF4 codes, panel by panel.
-static void widened(one_product product, const struct mmd_term *t, size_t m, size_t n, float scale, bool adds, float *c,
-                    size_t c_stride) {
-  float wide_a[most_rows * most_depth], wide_b[most_columns * most_depth];
-  const struct mmd_matrix a = t->a, b = t->b;
-  const bool across = is_across(b, n);
-  for (size_t column = 0; column < n; column += most_columns)
-    for (size_t depth = 0; depth < t->k; depth += most_depth) {
-      const size_t width = n - column < most_columns ? n - column : most_columns;
-      const size_t deep = t->k - depth < most_depth ? t->k - depth : most_depth;
-      const size_t place = column * b.column_stride + depth * b.row_stride;
-      if (across) widen_b(t, place, b.column_stride, width, deep, wide_b);
-      else widen_b(t, place, b.row_stride, deep, width, wide_b);
-      const struct mmd_matrix panel = {wide_b, across ? 1 : width, across ? deep : 1};
-      for (size_t row = 0; row < m; row += most_rows) {
-        const size_t rows = m - row < most_rows ? m - row : most_rows;
-        struct mmd_matrix own = {(const float *)a.at + row * a.row_stride + depth, a.row_stride, 1};
-        if (t->is_half) {
-          widen((const uint16_t *)a.at + row * a.row_stride + depth, a.row_stride, rows, deep, wide_a);
-          own = (struct mmd_matrix){wide_a, deep, 1};
-        }
-        const struct mmd_term part = {.a = own, .b = panel, .k = deep};
-        product(&part, rows, width, scale, adds || depth > 0, c + row * c_stride + column, c_stride);
-      }
-    }
-}
-
-/// `decodes`: the product takes NF4 codes itself.
-static void sum(one_product product, bool decodes, const struct mmd_term *terms, size_t count, size_t m, size_t n,
-                float scale, const float *start, size_t start_stride, float *c, size_t c_stride) {
-  begin(start, start_stride, m, n, c, c_stride);
-  for (size_t i = 0; i < count; i++) {
-    const struct mmd_term *t = &terms[i];
-    if (t->is_half || (t->nf4.codes && !decodes)) widened(product, t, m, n, scale, start || i > 0, c, c_stride);
-    else product(t, m, n, scale, start || i > 0, c, c_stride);
+/// to[runs, length] = runs of B from number `place` on in f32, without gaps.
+static void widen(const struct mmd_term *t, size_t place, size_t stride, size_t runs, size_t length, float *to) {
+  uint16_t half[wide_depth];
+  for (size_t run = 0; run < runs; run++, place += stride, to += length) {
+    if (t->nf4.codes) mmd_nf4_read(&t->nf4, t->nf4_first + place, length, to, t->widens_b ? half : NULL);
+    if (t->widens_b) mmd_bf16_to_f32(t->nf4.codes ? half : (const uint16_t *)t->b.at + place, to, length);
   }
 }
 
-MMD_PRODUCT(mmd_product_openblas) {
-  sum(by_openblas, false, terms, count, m, n, scale, start, start_stride, c, c_stride);
+/// The same of a term whose B is not f32, panel by panel.
+static void multiply_widened(const struct mmd_term *t, size_t m, size_t n, float scale, bool adds, float *c,
+                             size_t c_stride) {
+  float wide[wide_columns * wide_depth];
+  const struct mmd_matrix a = t->a, b = t->b;
+  const bool across = is_across(b, n);
+  for (size_t column = 0; column < n; column += wide_columns)
+    for (size_t depth = 0; depth < t->k; depth += wide_depth) {
+      const size_t width = n - column < wide_columns ? n - column : wide_columns;
+      const size_t deep = t->k - depth < wide_depth ? t->k - depth : wide_depth;
+      const size_t place = column * b.column_stride + depth * b.row_stride;
+      if (across) widen(t, place, b.column_stride, width, deep, wide);
+      else widen(t, place, b.row_stride, deep, width, wide);
+      const struct mmd_matrix part = {(const float *)a.at + depth * a.column_stride, a.row_stride, a.column_stride};
+      const struct mmd_matrix panel = {wide, across ? 1 : width, across ? deep : 1};
+      multiply(part, panel, m, width, deep, scale, adds || depth > 0, c + column, c_stride);
+    }
 }
 
-MMD_PRODUCT(mmd_product_avx512_widened) {
-  sum(by_avx512, true, terms, count, m, n, scale, start, start_stride, c, c_stride);
+MMD_PRODUCT(mmd_product_openblas) {
+  (void)ahead;  // panels are its own affair
+  if (start && (start != c || start_stride != c_stride))
+    for (size_t i = 0; i < m; i++) memcpy(c + i * c_stride, start + i * start_stride, n * sizeof *c);
+  for (size_t i = 0; i < count; i++) {
+    const struct mmd_term *t = &terms[i];
+    if (t->nf4.codes || t->widens_b) multiply_widened(t, m, n, scale, start || i > 0, c, c_stride);
+    else multiply(t->a, t->b, m, n, t->k, scale, start || i > 0, c, c_stride);
+  }
 }
 
 int mmd_allowed_cores(void) {

@@ -2,18 +2,11 @@
 #ifndef MMDIST_VECTOR_MATH_H
 #define MMDIST_VECTOR_MATH_H
 
+#include "bf16.h"
 #include "multiversion.h"
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-/// The nearest bf16 number, ties to even; NaN stays NaN.
-INLINE uint16_t bf16_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
-}
 
 /// √x. A call of sqrtf would have to set errno, which keeps a loop from being vectorised.
 INLINE float root_f32(float x) { return __builtin_elementwise_sqrt(x); }

@@ -49,7 +49,7 @@ final class EncoderLayer {
     let parts = project(normed, [query, key, value], context)
     var attended = context.attention(
       parts[0], parts[1], parts[2], configuration.attention, sequences, configuration.mask, dropout: dropout,
-      as: query.inputType)
+      as: query.inputType(context))
     var before = x
     if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
     let hidden = sum(before, output(attended, context), attentionEnd, context)

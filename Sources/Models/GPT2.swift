@@ -163,12 +163,12 @@ private final class GPT2Layer {
     let parts = context.columns(queryKeyValue(x, context), [0..<width, width..<2 * width, 2 * width..<3 * width])
     let seen = remembered(
       keys: parts[1], values: parts[2], layer: index, virtualTokens: virtualTokens, runs: batch.sequences.queries,
-      cache: cache, as: queryKeyValue.inputType, context)
+      cache: cache, as: queryKeyValue.inputType(context), context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path + ".weights"))
     return output(
       context.attention(
         parts[0], seen.keys, seen.values, shape, batch.sequences, .causal, dropout: dropout,
-        as: queryKeyValue.inputType), context)
+        as: queryKeyValue.inputType(context)), context)
   }
 
   private func sum(_ x: Tensor, _ h: Tensor, _ end: (any BranchEnd)?, _ context: Context) -> Tensor {

@@ -38,7 +38,7 @@ final class PoolingHead {
       queries: (0..<count).map { $0..<$0 + 1 }, keys: (0..<count).map { $0 * patches..<($0 + 1) * patches })
     let attended = context.attention(
       context.columns(context.linear(probes, projection), [query])[0], keys[0], keys[1], configuration.attention,
-      sequences, .bidirectional, as: weight.typeInUse == .bfloat16 ? .bfloat16 : .float32)
+      sequences, .bidirectional, as: context.factorType(beside: weight.typeInUse))
     let pooled = context.linear(attended, Projection(context[outputWeight], bias: context[outputBias]))
     return context.add(pooled, feedForward(norm(pooled, context), context))
   }

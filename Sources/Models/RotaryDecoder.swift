@@ -139,9 +139,9 @@ private final class RotaryDecoderLayer {
     let k = rotary(parts[1], heads: shape.keyHeads, positions: positions, limit: limit, context)
     let seen = remembered(
       keys: k, values: parts[2], layer: index, virtualTokens: virtualTokens, runs: batch.sequences.queries,
-      cache: cache, as: query.inputType, context)
+      cache: cache, as: query.inputType(context), context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path))
     return context.attention(
-      q, seen.keys, seen.values, shape, batch.sequences, .causal, dropout: dropout, as: query.inputType)
+      q, seen.keys, seen.values, shape, batch.sequences, .causal, dropout: dropout, as: query.inputType(context))
   }
 }

@@ -38,7 +38,7 @@ public final class GatedFeedForward {
   public func callAsFunction(_ x: Tensor, _ context: Context, addingTo residual: Tensor? = nil) -> Tensor {
     let parts = project(x, [gate, up], context)
     let gated = context.gated(
-      activation, gate: parts[0], up: parts[1], as: down.inputType, gradientsAs: gate.inputType)
+      activation, gate: parts[0], up: parts[1], as: down.inputType(context), gradientsAs: gate.inputType(context))
     return down(gated, context, addingTo: residual)
   }
 }

@@ -9,8 +9,8 @@ public protocol LinearLayer: AnyObject {
 }
 
 extension LinearLayer {
-  /// What its products round x to: bf16 where they take the weight in bf16.
-  public var inputType: DType { base.weight.typeInUse == .bfloat16 ? .bfloat16 : .float32 }
+  /// What its products round x to: bf16 where they take the weight in bf16, on a device that multiplies such numbers.
+  public func inputType(_ context: Context) -> DType { context.factorType(beside: base.weight.typeInUse) }
 
   /// [T, inputs] → [T, outputs]
   ///

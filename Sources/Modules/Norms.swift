@@ -22,7 +22,7 @@ public final class RMSNorm: Norm {
   public func branch(
     _ x: Tensor, to layer: any LinearLayer, _ context: Context
   ) -> (residual: Tensor, normed: Tensor) {
-    context.rmsNormBranch(x, context[weight], epsilon: epsilon, as: layer.inputType)
+    context.rmsNormBranch(x, context[weight], epsilon: epsilon, as: layer.inputType(context))
   }
 }
 

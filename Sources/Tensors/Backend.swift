@@ -9,6 +9,8 @@ public protocol Backend: AnyObject, Sendable {
   var arithmetic: String { get }
   /// Whether a row of a product depends on that row alone, and not on how many others there are.
   var computesRowsApart: Bool { get }
+  /// Whether it multiplies bf16 numbers by each other; else what a bf16 weight is multiplied with is best left in f32.
+  var multipliesBFloat16: Bool { get }
   /// The most memory that tensors ever took, in bytes.
   var peakMemory: Int { get }
 
@@ -36,7 +38,7 @@ public protocol Backend: AnyObject, Sendable {
   func dequantised(_ x: Tensor, as dtype: DType) -> Tensor
 
   /// target = Σ a · b · scale + start, f32. Where a factor of a term is bf16 the other is rounded to it, unless `a` is
-  /// transposed; sums are f32. A second factor of NF4 codes is decoded tile by tile, never as a whole.
+  /// transposed or the device does not multiply bf16 numbers; sums are f32. A second factor of NF4 codes is decoded tile by tile, never as a whole.
   func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor)
   /// [N₁, D], [N₂, D], … → [ΣN, D]
   func joinRows(_ parts: [Tensor]) -> Tensor

@@ -36,6 +36,11 @@ public final class Context {
     return operand
   }
 
+  /// What is multiplied with a weight of this type is best brought to it, or to f32.
+  public func factorType(beside weight: DType) -> DType {
+    weight == .bfloat16 && backend.multipliesBFloat16 ? .bfloat16 : .float32
+  }
+
   /// Whether a gradient is wanted for `tensor`.
   public func tracks(_ tensor: Tensor) -> Bool { tape?.tracks(tensor) ?? false }
 

@@ -24,6 +24,7 @@ public final class ProfiledBackend: Backend {
   public var peakMemory: Int { base.peakMemory }
   public var arithmetic: String { base.arithmetic }
   public var computesRowsApart: Bool { base.computesRowsApart }
+  public var multipliesBFloat16: Bool { base.multipliesBFloat16 }
   public func empty(_ shape: [Int], _ dtype: DType) -> Tensor { base.empty(shape, dtype) }
   public func tensor(_ values: [Float], _ shape: [Int]) -> Tensor { base.tensor(values, shape) }
   public func tensor(_ values: [Int32]) -> Tensor { base.tensor(values) }

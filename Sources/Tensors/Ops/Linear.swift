@@ -77,7 +77,8 @@ extension Context {
   private func linear(_ x: Tensor, _ projections: [Projection], residual: Tensor?) -> [Tensor] {
     let backend = backend
     // What bf16 weights are multiplied by is rounded once for all of them.
-    let type: DType = projections.contains { $0.weight.dtype == .bfloat16 } ? .bfloat16 : x.dtype
+    let type: DType =
+      projections.contains { factorType(beside: $0.weight.dtype) == .bfloat16 } ? .bfloat16 : x.dtype
     let input = backend.cast(x, to: type)
     let updates = LowRankUpdates.of(projections, input, backend)
     var rescalings: [Int: Rescaling] = [:]

@@ -36,6 +36,7 @@ extension CPUBackend {
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, _ sequences: Sequences, _ mask: AttentionMask,
     dropout: Dropout?
   ) -> (y: Tensor, logSum: Tensor) {
+    let (q, k, v) = factors(q, k, v)
     let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
     let (y, logSum) = (floats(q.shape), floats([q.rows, shape.heads]))
     var tiles: [(sequence: Int, head: Int, queries: Range<Int>)] = []
@@ -63,6 +64,7 @@ extension CPUBackend {
     _ q: Tensor, _ k: Tensor, _ v: Tensor, _ y: Tensor, _ logSum: Tensor, _ dy: Tensor, _ shape: AttentionShape,
     _ sequences: Sequences, _ mask: AttentionMask, dropout: Dropout?
   ) -> (q: Tensor, k: Tensor, v: Tensor) {
+    let (q, k, v) = factors(q, k, v)
     let call = AttentionCall(q, k, v, shape, sequences, mask, dropout)
     precondition(
       sequences.keys.reduce(0) { $0 + $1.count } == k.rows
@@ -95,6 +97,11 @@ extension CPUBackend {
       }
     }
     return (dq, summed(dk, shape), summed(dv, shape))
+  }
+
+  /// What attention multiplies: bf16 as such, or widened where no such numbers are multiplied.
+  private func factors(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> (Tensor, Tensor, Tensor) {
+    multipliesBFloat16 ? (q, k, v) : (cast(q, to: .float32), cast(k, to: .float32), cast(v, to: .float32))
   }
 
   /// The sums over the heads that share their keys, of gradients [T, heads · width].

@@ -33,7 +33,7 @@ extension CPUBackend {
           first, prepared.count, rows.count, columns.count, scale,
           from.map { $0.at + rows.lowerBound * $0.stride + columns.lowerBound }, from?.stride ?? 0,
           to + rows.lowerBound * c.row_stride + columns.lowerBound, c.row_stride,
-          tile.columnsAhead(of: piece, threads: workers.count))
+          tile.columnsAhead(of: piece, threads: workers.count) * first.pointee.b.column_stride)
       }
     }
     withExtendedLifetime((prepared, start)) {}
@@ -45,11 +45,10 @@ extension CPUBackend {
     let holders: (Tensor, Tensor)
 
     func tile(down rows: Int, right columns: Int) -> mmd_term {
-      let size = term.is_half ? 2 : 4
       var moved = term
-      moved.a.at += rows * term.a.row_stride * size
+      moved.a.at += rows * term.a.row_stride * (term.is_half ? 2 : 4)
       if term.nf4.codes == nil {
-        moved.b.at += columns * term.b.column_stride * size
+        moved.b.at += columns * term.b.column_stride * (term.is_half || term.widens_b ? 2 : 4)
       } else {
         moved.nf4_first += columns * term.b.column_stride
       }
@@ -58,13 +57,21 @@ extension CPUBackend {
   }
 
   private func prepared(_ term: ProductTerm) -> PreparedTerm {
-    let isHalf = [term.a, term.b].contains { $0.tensor.dtype == .bfloat16 } && !term.a.isTransposed
-    let (a, b) = (cast(term.a, to: isHalf ? .bfloat16 : .float32), cast(term.b, to: isHalf ? .bfloat16 : .float32))
+    let isHalf = multipliesBFloat16 && isNarrow(term)
+    let a = cast(term.a, to: isHalf ? .bfloat16 : .float32)
+    // A bf16 matrix is widened on its way into panels, as NF4 codes are decoded.
+    let b = isHalf || term.b.tensor.dtype != .bfloat16 ? cast(term.b, to: isHalf ? .bfloat16 : .float32) : term.b
     return PreparedTerm(
       term: mmd_term(
-        a: matrix(a), b: matrix(b), k: a.width, is_half: isHalf, nf4: b.tensor.coding ?? mmd_nf4(),
+        a: matrix(a), b: matrix(b), k: a.width, is_half: isHalf, widens_b: !isHalf && b.tensor.dtype == .bfloat16,
+        nf4: b.tensor.coding ?? mmd_nf4(),
         nf4_first: b.columns.lowerBound),
       holders: (a.tensor, b.tensor))
+  }
+
+  /// Whether its factors are brought to bf16 where such numbers are multiplied; a transposed factor stays as it lies.
+  private func isNarrow(_ term: ProductTerm) -> Bool {
+    [term.a, term.b].contains { $0.tensor.dtype == .bfloat16 } && !term.a.isTransposed
   }
 
   private func cast(_ factor: Factor, to type: DType) -> Factor {
@@ -98,6 +105,8 @@ public enum ProductKernels: String, Sendable, CaseIterable {
   case avx512BF16 = "AVX-512, bf16 by AVX512-BF16"
   /// The program's own kernels, bf16 widened to f32.
   case avx512 = "AVX-512, bf16 widened to f32"
+  /// The program's own kernels, bf16 widened to f32; the same bits as with `avx512`.
+  case avx2 = "AVX2, bf16 widened to f32"
   /// OpenBLAS, bf16 widened to f32.
   case openBLAS = "OpenBLAS, bf16 widened to f32"
 
@@ -107,6 +116,7 @@ public enum ProductKernels: String, Sendable, CaseIterable {
       switch $0 {
       case .avx512BF16: mmd_has_bf16()
       case .avx512: mmd_has_avx512()
+      case .avx2: mmd_has_avx2()
       case .openBLAS: true
       }
     }
@@ -128,7 +138,8 @@ public enum ProductKernels: String, Sendable, CaseIterable {
   var kernel: mmd_product {
     switch self {
     case .avx512BF16: mmd_product_avx512
-    case .avx512: mmd_product_avx512_widened
+    case .avx512: mmd_product_avx512
+    case .avx2: mmd_product_avx2
     case .openBLAS: mmd_product_openblas
     }
   }

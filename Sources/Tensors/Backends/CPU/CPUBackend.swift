@@ -11,7 +11,7 @@ public final class CPUBackend: Backend {
   /// - Parameters:
   ///   - threads: how many threads compute; results do not depend on it.
   ///   - products: what multiplies; results depend on it by the rounding of sums. Nil: the fastest, or what
-  ///     `MMDIST_PRODUCTS` names (avx512BF16, avx512, openBLAS).
+  ///     `MMDIST_PRODUCTS` names (avx512BF16, avx512, avx2, openBLAS).
   /// - Throws: `Fault(.missingInput)` when OpenBLAS is needed and not installed.
   public init(threads: Int, products: ProductKernels? = nil) throws {
     self.products = try products ?? ProductKernels.chosen()
@@ -33,6 +33,7 @@ public final class CPUBackend: Backend {
   }
 
   public var computesRowsApart: Bool { products != .openBLAS }
+  public var multipliesBFloat16: Bool { products == .avx512BF16 }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.
   public static var allowedCores: Int { Int(mmd_allowed_cores()) }
