@@ -68,9 +68,7 @@ public struct CheckpointWriter: Sendable {
   ) throws -> ShardRecord {
     let shard = plan.shards[index]
     let path = "\(working)/\(ShardRecord.file(index))"
-    func failure() -> Fault {
-      Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
-    }
+    func failure() -> Fault { cannotWrite(path) }
 
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure() }

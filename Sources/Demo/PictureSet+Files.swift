@@ -46,7 +46,7 @@ extension PictureSet {
 private func writePlainly(_ bytes: [UInt8], to path: String) throws {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else {
-    throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+    throw cannotWrite(path)
   }
   defer { close(descriptor) }
   try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }

@@ -26,7 +26,7 @@ public final class EmbeddingFiles {
     path = "\(folder)/.rows-of-rank-\(communicator.rank)"
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+      throw cannotWrite(path)
     }
   }
 
@@ -48,7 +48,7 @@ public final class EmbeddingFiles {
     try communicator.agreeOnSuccess {
       // Another host sees the rows once they have left this one.
       guard fsync(descriptor) == 0 else {
-        throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+        throw cannotWrite(path)
       }
     }
     let mine = items.flatMap { [Int64($0.rows), Int64($0.record)] }
@@ -90,9 +90,7 @@ public final class EmbeddingFiles {
   /// Writes a file whole: beside its place first, which it then takes.
   private func writeFile(_ name: String, _ body: ((_ bytes: [UInt8]) throws -> Void) throws -> Void) throws {
     let (file, temporary) = ("\(folder)/\(name)", "\(folder)/\(name).writing")
-    func failed() -> Fault {
-      Fault(.cannotWrite, "cannot write: \(systemReason())", at: file, "free space or check the permissions")
-    }
+    func failed() -> Fault { cannotWrite(file) }
     let target = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard target >= 0 else { throw failed() }
     do {

@@ -47,7 +47,7 @@ struct FeatureFile {
     precondition(numbers.count == count, "write: \(numbers.count) numbers for a file of \(count)")
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+      throw cannotWrite(path)
     }
     defer { close(descriptor) }
     try numbers.withUnsafeBytes { bytes in

@@ -38,7 +38,7 @@ public struct CacheFolder: Sendable {
     defer { unlink(temporary) }
     try write(temporary)
     guard rename(temporary, file) == 0 else {
-      throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: file, "free space or check the permissions")
+      throw cannotWrite(file)
     }
     return file
   }

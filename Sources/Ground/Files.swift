@@ -97,8 +97,16 @@ public func makeFolder(_ path: String) throws {
 /// What the last failed system call said, in words.
 public func systemReason() -> String { String(cString: strerror(errno)) }
 
-private func cannotWrite(_ path: String) -> Fault {
-  Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
+/// The fault of a file that the last failed system call could not write.
+public func cannotWrite(_ path: String) -> Fault {
+  let remedy =
+    switch errno {
+    case ENOENT, ENOTDIR: "make the folder, or choose another path"
+    case ENOSPC, EDQUOT: "free space"
+    case EACCES, EPERM, EROFS: "check the permissions"
+    default: "free space or check the permissions"
+    }
+  return Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, remedy)
 }
 
 /// The folder that a path lies in: `a` of `a/b` and `a/b/`, nothing of `b`, `/` of `/b`.

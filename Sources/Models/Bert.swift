@@ -151,7 +151,8 @@ private final class BertLayer {
     let parts = project(x, [query, key, value], context)
     let dropout = Dropout(rate: attentionDropout, context.randomness?.named(path + ".weights"))
     var attended = context.attention(
-      parts[0], parts[1], parts[2], shape, batch.sequences, .bidirectional, dropout: dropout, as: query.inputType(context))
+      parts[0], parts[1], parts[2], shape, batch.sequences, .bidirectional, dropout: dropout,
+      as: query.inputType(context))
     var before = x
     if let rows { (before, attended) = (context.gatherRows(before, rows), context.gatherRows(attended, rows)) }
     let hidden = sum(

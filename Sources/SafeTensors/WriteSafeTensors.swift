@@ -63,11 +63,9 @@ public func writeSafeTensors(
   _ descriptions: [TensorDescription], metadata: [String: String] = [:], to path: String,
   values: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
 ) throws {
-  func cannotWrite() -> Fault {
-    Fault(.cannotWrite, "cannot write: \(systemReason())", at: path, "free space or check the permissions")
-  }
+  func failure() -> Fault { cannotWrite(path) }
   let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-  guard descriptor >= 0 else { throw cannotWrite() }
+  guard descriptor >= 0 else { throw failure() }
   do {
     try safeTensorsHeader(descriptions, metadata: metadata).withUnsafeBytes {
       try writeAll($0, to: descriptor, path: path)
@@ -79,13 +77,13 @@ public func writeSafeTensors(
       try writeAll(bytes, to: descriptor, path: path)
     }
     precondition(waiting.isEmpty, "safetensors: '\(waiting.first?.name ?? "")' has no values")
-    guard fsync(descriptor) == 0 else { throw cannotWrite() }
+    guard fsync(descriptor) == 0 else { throw failure() }
   } catch {
     close(descriptor)
     unlink(path)
     throw error
   }
-  guard close(descriptor) == 0 else { throw cannotWrite() }
+  guard close(descriptor) == 0 else { throw failure() }
   syncFolder(of: path)
 }
 

@@ -105,7 +105,7 @@ public enum ProductKernels: String, Sendable, CaseIterable {
   case avx512BF16 = "AVX-512, bf16 by AVX512-BF16"
   /// The program's own kernels, bf16 widened to f32.
   case avx512 = "AVX-512, bf16 widened to f32"
-  /// The program's own kernels, bf16 widened to f32; the same bits as with `avx512`.
+  /// The program's own kernels on narrower registers; the same bits as with `avx512`.
   case avx2 = "AVX2, bf16 widened to f32"
   /// OpenBLAS, bf16 widened to f32.
   case openBLAS = "OpenBLAS, bf16 widened to f32"

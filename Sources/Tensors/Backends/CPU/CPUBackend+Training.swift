@@ -72,7 +72,8 @@ extension CPUBackend {
         let sum = dHead ?? floats(head.shape)
         // A first factor in bf16 cannot be transposed where it lies.
         let across =
-          head.dtype == .bfloat16 && multipliesBFloat16 ? Factor(transposed(logits, as: .bfloat16)) : Factor(logits, transposed: true)
+          head.dtype == .bfloat16 && multipliesBFloat16
+          ? Factor(transposed(logits, as: .bfloat16)) : Factor(logits, transposed: true)
         product(across, Factor(x), start: isFirst ? .zero : .target, into: Factor(sum))
         dHead = sum
       }
