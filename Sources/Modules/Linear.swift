@@ -9,7 +9,7 @@ public protocol LinearLayer: AnyObject {
 }
 
 extension LinearLayer {
-  /// What its products round x to: bf16 where they take the weight in bf16, on a device that multiplies such numbers.
+  /// What its products take x as: bf16 where they take the weight so, on a device that multiplies such numbers.
   public func inputType(_ context: Context) -> DType { context.factorType(beside: base.weight.typeInUse) }
 
   /// [T, inputs] → [T, outputs]

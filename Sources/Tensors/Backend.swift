@@ -38,7 +38,8 @@ public protocol Backend: AnyObject, Sendable {
   func dequantised(_ x: Tensor, as dtype: DType) -> Tensor
 
   /// target = Σ a · b · scale + start, f32. Where a factor of a term is bf16 the other is rounded to it, unless `a` is
-  /// transposed or the device does not multiply bf16 numbers; sums are f32. A second factor of NF4 codes is decoded tile by tile, never as a whole.
+  /// transposed or the device does not multiply bf16 numbers; sums are f32. A second factor of NF4 codes is decoded tile by
+  /// tile, never as a whole.
   func product(_ terms: [ProductTerm], scale: Float, start: ProductStart, into target: Factor)
   /// [N₁, D], [N₂, D], … → [ΣN, D]
   func joinRows(_ parts: [Tensor]) -> Tensor
