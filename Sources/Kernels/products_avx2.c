@@ -30,7 +30,8 @@ INLINE LEVEL numbers multiplied(numbers a, numbers b) { return _mm256_mul_ps(a, 
 INLINE LEVEL numbers added(numbers a, numbers b) { return _mm256_add_ps(a, b); }
 INLINE LEVEL numbers add_product(numbers a, numbers b, numbers sum) { return _mm256_fmadd_ps(a, b, sum); }
 INLINE LEVEL words load_bytes(const char *x, size_t bytes) {  // whole words: B is f32
-  return bytes >= 32 ? _mm256_loadu_si256((const __m256i *)x) : _mm256_maskload_epi32((const int *)x, first_words(bytes / 4));
+  if (bytes >= 32) return _mm256_loadu_si256((const __m256i *)x);
+  return _mm256_maskload_epi32((const int *)x, first_words(bytes / 4));
 }
 INLINE LEVEL void store_words(uint32_t *panel, words x) { _mm256_store_si256((__m256i *)panel, x); }
 

@@ -104,6 +104,8 @@ INLINE BF16 void block_bf16(size_t rows, size_t vectors, size_t n, size_t k, con
 }
 
 PANEL_PRODUCT(panel_product_bf16, BF16, uint16_t, block_bf16)
+
+/// What runs of NF4 codes stand for: only they are not as the panels of bf16 products take them.
 INLINE BF16 void read_runs_bf16(const struct mmd_term *term, size_t place, size_t stride, size_t runs, size_t length,
                                 uint16_t *y) {
   nf4_runs_bf16(&term->nf4, term->nf4_first + place, stride, runs, length, y);

@@ -178,10 +178,11 @@ INLINE ptrdiff_t stored_bytes(const struct mmd_term *term, ptrdiff_t count) {
 /// Where a panel is stored that begins `place` numbers after B does, which may lie outside of the tile.
 INLINE struct stored stored_panel(const struct mmd_term *term, ptrdiff_t place, size_t width, size_t deep) {
   const bool across = is_across(term);
+  const size_t stride = across ? term->b.column_stride : term->b.row_stride;
   return (struct stored){
       term->nf4.codes ? (const char *)term->nf4.codes + ((ptrdiff_t)term->nf4_first + place) / 2
                       : (const char *)term->b.at + stored_bytes(term, place),
-      across ? width : deep, (size_t)stored_bytes(term, (ptrdiff_t)(across ? term->b.column_stride : term->b.row_stride)),
+      across ? width : deep, (size_t)stored_bytes(term, (ptrdiff_t)stride),
       (size_t)stored_bytes(term, (ptrdiff_t)(across ? deep : width))};
 }
 

@@ -60,24 +60,24 @@ void mmd_nf4_quantise_scales(const float *_Nonnull absmax, size_t count, float o
 void mmd_nf4_read(const struct mmd_nf4 *_Nonnull x, size_t first, size_t count, float *_Nullable y,
                   uint16_t *_Nullable half_y);
 
-/// One term of a sum of products, A[m,k] · B[k,n] with k > 0: both f32, or both bf16 with A's columns 1 apart, or f32 times
-/// bf16.
+/// One term of a sum of products, A[m,k] · B[k,n] with k > 0: both f32, both bf16 with A's columns 1 apart, or f32
+/// times bf16.
 struct mmd_term {
   struct mmd_matrix a, b;
   size_t k;
   bool is_half;
   /// A is f32 and B bf16, or NF4 codes that are rounded to it: B is widened tile by tile.
   bool widens_b;
-  /// Where it has codes, B is decoded from them tile by tile, and rounded to bf16 where A is: b.at means nothing, B's
+  /// Where it has codes, B is decoded from them tile by tile, and rounded to bf16 where A is or it widens_b: b.at means nothing, B's
   /// first number has the number nf4_first, and the strides count numbers. A's columns are 1 apart.
   struct mmd_nf4 nf4;
   size_t nf4_first;
 };
 
 /// C[m,n] = start + scale · Σ A · B with f32 sums, on the calling thread alone. Start has C's shape; with stride 0 it is
-/// one row for all, and NULL is zero; it may be C itself. Where kernels other than OpenBLAS compute it, an element of C depends on
-/// its own rows of A and columns of B alone, and bf16 numbers below 2⁻¹²⁶ count as zero. The caller's next product of the
-/// same terms probably begins so many numbers `ahead` in the first B, 0 if nobody knows.
+/// one row for all, and NULL is zero; it may be C itself. Where kernels other than OpenBLAS compute it, an element of C
+/// depends on its own row of A and column of B alone; in products of bf16 numbers those below 2⁻¹²⁶ count as zero. The
+/// caller's next product of the same terms probably begins so many numbers `ahead` in the first B, 0 if nobody knows.
 #define MMD_PRODUCT(name)                                                                                              \
   void name(const struct mmd_term *_Nonnull terms, size_t count, size_t m, size_t n, float scale,                      \
             const float *_Nullable start, size_t start_stride, float *_Nonnull c, size_t c_stride, ptrdiff_t ahead)
