@@ -20,6 +20,7 @@ let package = Package(
   targets: [
     // Floor 0: system libraries, C shims and kernels, and what every room stands on.
     .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CMemoryFile"),
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COniguruma", providers: [.apt(["libonig-dev"])]),
     .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
@@ -59,7 +60,7 @@ let package = Package(
     .target(
       name: "Datasets", dependencies: ["Ground", "Compression", "Features", "Tokenizers", "Media"],
       swiftSettings: strict),
-    .target(name: "Parallel", dependencies: ["Ground", "COpenMPI"], swiftSettings: strict),
+    .target(name: "Parallel", dependencies: ["Ground", "CMemoryFile", "COpenMPI"], swiftSettings: strict),
 
     // Floor 4
     .target(

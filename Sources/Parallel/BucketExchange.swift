@@ -9,24 +9,20 @@ import Synchronization
 final class BucketExchange: @unchecked Sendable {
   private let layout: BucketLayout
   private let deterministic: Bool
-  /// Partial sums, each of the whole layout; slot 0 holds the result in the end.
-  private(set) var slots: [FlatBuffer] = []
-  /// What other ranks sent; used on the communication thread.
+  /// Changed only while no job is under way.
+  var sums: PartialSums
+  /// What ranks of other groups sent; used on the communication thread.
   private var staging = FlatBuffer(count: 0)
   /// The part whose sums every rank has for its own slice only; used on the communication thread.
   private var ungathered: Range<Int>?
   private let spent = Mutex((seconds: 0.0, bytes: 0))
   private let profile: Profile?
 
-  init(layout: BucketLayout, deterministic: Bool, profile: Profile? = nil) {
+  init(layout: BucketLayout, sums: PartialSums, deterministic: Bool, profile: Profile? = nil) {
     self.layout = layout
+    self.sums = sums
     self.deterministic = deterministic
     self.profile = profile
-  }
-
-  /// Makes sure that there are `count` slots; no job may be under way.
-  func reserveSlots(_ count: Int) {
-    while slots.count < count { slots.append(FlatBuffer(count: layout.count)) }
   }
 
   /// Seconds in communication and bytes sent since the last call.
@@ -58,7 +54,7 @@ final class BucketExchange: @unchecked Sendable {
   private func sum(_ part: Range<Int>, _ collectives: any Collectives) throws -> Int {
     let ranks = collectives.count
     try collectives.allReduceSum(
-      UnsafeMutableBufferPointer(start: slots[0].pointer + part.lowerBound, count: part.count))
+      UnsafeMutableBufferPointer(start: sums.total.pointer + part.lowerBound, count: part.count))
     return 2 * (ranks - 1) * part.count / ranks * MemoryLayout<Float>.size
   }
 }
@@ -66,35 +62,37 @@ final class BucketExchange: @unchecked Sendable {
 // MARK: In tree order
 
 extension BucketExchange {
-  /// Every rank owns a slice of `part`, gets all partial sums of it, and adds them up. Meanwhile all gather the slices
-  /// of the part before: what travels one way does not wait for what travels the other, and ranks meet once a part.
+  /// Every rank owns a slice of `part`, gets or reaches all partial sums of it, and adds them up. Meanwhile all gather
+  /// the slices of the part before: what travels one way does not wait for what travels the other, and ranks meet once a
+  /// part.
   /// - Returns: the bytes that this rank sent.
   private func reduce(_ part: Range<Int>, _ plan: GlobalReduction, _ collectives: any Collectives) throws -> Int {
     let slices = Self.slices(of: part, ranks: collectives.count)
     let mine = slices[collectives.rank]
-    let nodeCount = plan.local.reduce(0) { $0 + $1.nodes.count }
-    let ownNodes = plan.local[collectives.rank].nodes.count
-    if staging.count < nodeCount * mine.count { staging = FlatBuffer(count: nodeCount * mine.count) }
+    let own = sums.own.prefix(plan.local[collectives.rank].nodes.count)
+    let sent = plan.local.indices.reduce(0) { $0 + (sums.slots[$1] == nil ? plan.local[$1].nodes.count : 0) }
+    if staging.count < sent * mine.count { staging = FlatBuffer(count: sent * mine.count) }
 
     var nodes: [UnsafeMutablePointer<Float>] = []
+    var room = staging.pointer
     var (sends, receives) = gathers(collectives)
     for (peer, local) in plan.local.enumerated() {
-      if peer == collectives.rank {
-        nodes += slots.prefix(ownNodes).map { $0.pointer + mine.lowerBound }
+      if let reached = sums.slots[peer] {
+        nodes += reached.prefix(local.nodes.count).map { $0.pointer + mine.lowerBound }
         continue
       }
-      for slot in slots.prefix(ownNodes) where !slices[peer].isEmpty {
+      for slot in own where !slices[peer].isEmpty {
         sends.append(message(peer, slot.pointer + slices[peer].lowerBound, slices[peer].count))
       }
       for _ in local.nodes {
-        let room = staging.pointer + nodes.count * mine.count
         nodes.append(room)
         if !mine.isEmpty { receives.append(message(peer, room, mine.count)) }
+        room += mine.count
       }
     }
     ungathered = nil
     try collectives.exchange(sends: sends, receives: receives)
-    add(nodes, plan.merges, into: slots[0].pointer + mine.lowerBound, count: mine.count)
+    add(nodes, plan.merges, into: sums.total.pointer + mine.lowerBound, count: mine.count)
     ungathered = part
     return sends.reduce(0) { $0 + $1.bytes.count }
   }
@@ -105,20 +103,27 @@ extension BucketExchange {
     let (sends, receives) = gathers(collectives)
     ungathered = nil
     try collectives.exchange(sends: sends, receives: receives)
+    if sums.areTakenInForOthers { try collectives.barrier() }
     return sends.reduce(0) { $0 + $1.bytes.count }
   }
 
-  /// What spreads the sums of the last part: each rank's slice, to all others.
+  /// What spreads the sums of the last part: each rank's slice, once to every other group.
   private func gathers(_ collectives: any Collectives) -> (sends: [Message], receives: [Message]) {
     guard let ungathered else { return ([], []) }
     let slices = Self.slices(of: ungathered, ranks: collectives.count)
-    let peers = slices.indices.filter { $0 != collectives.rank }
-    let sums = { (rank: Int, peer: Int) in
-      self.message(peer, self.slots[0].pointer + slices[rank].lowerBound, slices[rank].count)
+    let total = sums.total.pointer
+    let far = sums.groups.filter { !$0.contains(collectives.rank) }
+    let near = sums.groups.filter { $0.contains(collectives.rank) }
+    let mine = slices[collectives.rank]
+    let sends = far.map { group in
+      message(PartialSums.receiver(in: group, of: collectives.rank), total + mine.lowerBound, mine.count)
+    }
+    let receives = far.joined().filter { peer in
+      !slices[peer].isEmpty && near.contains { PartialSums.receiver(in: $0, of: peer) == collectives.rank }
     }
     return (
-      slices[collectives.rank].isEmpty ? [] : peers.map { sums(collectives.rank, $0) },
-      peers.filter { !slices[$0].isEmpty }.map { sums($0, $0) }
+      mine.isEmpty ? [] : sends,
+      receives.map { message($0, total + slices[$0].lowerBound, slices[$0].count) }
     )
   }
 

@@ -32,6 +32,9 @@ public final class GradientReducer {
   private let exchange: BucketExchange
   private let zeros = FlatBuffer(count: sumBlock)
 
+  /// How many slots each rank shares.
+  private var slotCounts: [Int]
+
   // Of the current step:
   private var plan = GlobalReduction(leaves: 0, ranks: 1)
   private var planned = -1
@@ -61,7 +64,10 @@ public final class GradientReducer {
     self.layout = layout
     self.communicator = communicator
     self.deterministic = deterministic
-    exchange = BucketExchange(layout: layout, deterministic: deterministic, profile: profile)
+    exchange = BucketExchange(
+      layout: layout, sums: PartialSums(rank: communicator.rank, of: communicator.count, elements: layout.count),
+      deterministic: deterministic, profile: profile)
+    slotCounts = Array(repeating: 0, count: communicator.count)
     leavesIn = Array(repeating: 0, count: layout.sizes.count)
     missing = Array(repeating: 0, count: layout.buckets.count)
     borrowed = Array(repeating: nil, count: layout.sizes.count)
@@ -76,16 +82,28 @@ public final class GradientReducer {
       planned = microBatchCount
     }
     let onlyBorrows = communicator.count == 1 && microBatchCount == 1
-    exchange.reserveSlots(deterministic ? max(own.slots, onlyBorrows ? 0 : 1) : 1)
+    if deterministic, communicator.count > 1 { try shareSlots() }
+    exchange.sums.reserve(deterministic ? max(own.slots, onlyBorrows ? 0 : 1) : 1)
     for parameter in layout.sizes.indices {
       leavesIn[parameter] = 0
       borrowed[parameter] = nil
     }
     for (i, bucket) in layout.buckets.enumerated() { missing[i] = own.run.isEmpty ? 0 : bucket.parameters.count }
     if own.run.isEmpty {
-      if !deterministic { exchange.slots[0].pointer.update(repeating: 0, count: layout.count) }
+      if !deterministic { exchange.sums.own[0].pointer.update(repeating: 0, count: layout.count) }
       postCompleteBuckets()
     }
+  }
+
+  /// The plan is the same on all ranks, and so they do this in the same step.
+  private func shareSlots() throws {
+    let counts = zip(slotCounts, plan.local).map { max($0, $1.slots) }
+    guard counts != slotCounts else { return }
+    let (elements, places) = (layout.count, communicator.places)
+    exchange.sums = try communicator.post("memory for gradients") { collectives in
+      try PartialSums.shared(slotCounts: counts, elements: elements, places: places, on: collectives)
+    }.wait()
+    slotCounts = counts
   }
 
   /// Adds the gradient of one parameter in one micro-batch; nil when it has none there.
@@ -139,7 +157,7 @@ public final class GradientReducer {
         gradients.append(borrowed.gradient)
         present.append(true)
       } else {
-        let sums = exchange.slots[0].pointer
+        let sums = exchange.sums.total.pointer
         gradients.append(UnsafeBufferPointer(start: sums + layout.starts[parameter], count: size))
         present.append(sums[layout.countPlace(parameter)] > 0)
       }
@@ -160,7 +178,7 @@ public struct ReducedGradients {
 
 extension GradientReducer {
   private func addLeaf(_ parameter: Int, _ gradient: UnsafeBufferPointer<Float>?) {
-    if planned == 1, communicator.count == 1 { exchange.reserveSlots(1) }
+    if planned == 1, communicator.count == 1 { exchange.sums.reserve(1) }
     let leaf = leavesIn[parameter]
     let step =
       deterministic
@@ -173,8 +191,9 @@ extension GradientReducer {
 
   /// Carries a leaf (zeros when nil) into the slots.
   private func put(_ leaf: UnsafePointer<Float>?, at place: Int, count: Int, _ step: LocalReduction.Step) {
+    let slots = exchange.sums.own
     guard step.merges > 0 else {
-      let target = exchange.slots[step.slot].pointer + place
+      let target = slots[step.slot].pointer + place
       if let leaf { target.update(from: leaf, count: count) } else { target.update(repeating: 0, count: count) }
       return
     }
@@ -182,7 +201,7 @@ extension GradientReducer {
       let length = min(sumBlock, count - start)
       var source = leaf.map { $0 + start } ?? UnsafePointer(zeros.pointer)
       for slot in stride(from: step.slot - 1, through: step.slot - step.merges, by: -1) {
-        let target = exchange.slots[slot].pointer + place + start
+        let target = slots[slot].pointer + place + start
         Parallel.add(source, to: target, count: length)
         source = UnsafePointer(target)
       }

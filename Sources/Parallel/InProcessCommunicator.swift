@@ -10,9 +10,9 @@ public final class InProcessCommunicator: ThreadedCommunicator {
   let state: CommunicatorState
   private let group: InProcessGroup
 
-  private init(rank: Int, group: InProcessGroup, grace: TimeInterval) throws {
+  private init(rank: Int, group: InProcessGroup, nodeSize: Int, grace: TimeInterval) throws {
     let (lane, places) = try CommunicationThread.start(
-      { _ in InProcessTransport(rank: rank, group: group) }, describe: { $0.places })
+      { _ in InProcessTransport(rank: rank, group: group, nodeSize: nodeSize) }, describe: { $0.places })
     self.rank = rank
     self.count = places.count
     self.places = places
@@ -27,11 +27,12 @@ public final class InProcessCommunicator: ThreadedCommunicator {
   ///
   /// When one of them throws, those that wait for it in a collective throw too.
   /// - Parameters:
+  ///   - nodeSize: how many ranks are taken to be on one node; nil: all.
   ///   - patience: the longest wait in one collective, in seconds, before all ranks fail.
   ///   - grace: how long a rank that has failed in an agreement waits for the others.
   /// - Throws: what the first rank that failed threw.
   public static func run<Value: Sendable>(
-    _ count: Int, patience: TimeInterval = 60, grace: TimeInterval = 5,
+    _ count: Int, nodeSize: Int? = nil, patience: TimeInterval = 60, grace: TimeInterval = 5,
     _ body: @escaping @Sendable (InProcessCommunicator) throws -> Value
   ) throws -> [Value] {
     precondition(count > 0, "InProcessCommunicator: no ranks")
@@ -42,7 +43,8 @@ public final class InProcessCommunicator: ThreadedCommunicator {
         results[rank].complete(
           Result {
             do {
-              return try body(InProcessCommunicator(rank: rank, group: group, grace: grace))
+              return try body(
+                InProcessCommunicator(rank: rank, group: group, nodeSize: nodeSize ?? count, grace: grace))
             } catch {
               group.fail(Fault(reporting: error))
               throw error
@@ -135,10 +137,10 @@ final class InProcessTransport: Transport {
   var doing = ""
   private let group: InProcessGroup
 
-  init(rank: Int, group: InProcessGroup) {
+  init(rank: Int, group: InProcessGroup, nodeSize: Int) {
     self.rank = rank
     self.group = group
-    places = Array(repeating: RankPlace(host: hostName(), node: 0), count: group.count)
+    places = (0..<group.count).map { RankPlace(host: hostName(), node: $0 / nodeSize * nodeSize) }
   }
 
   var count: Int { group.count }

@@ -22,13 +22,25 @@ func add(
 final class FlatBuffer: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Float>
   let count: Int
+  private let memory: SharedMemory?
 
   init(count: Int) {
     let raw = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.size, alignment: 64)
     pointer = raw.bindMemory(to: Float.self, capacity: count)
     pointer.initialize(repeating: 0, count: count)
     self.count = count
+    memory = nil
   }
 
-  deinit { UnsafeMutableRawPointer(pointer).deallocate() }
+  /// A part of memory that others reach too.
+  init(_ memory: SharedMemory, from start: Int, count: Int) {
+    precondition(start >= 0 && start + count <= memory.count, "FlatBuffer: \(start) + \(count) of \(memory.count)")
+    pointer = memory.floats + start
+    self.count = count
+    self.memory = memory
+  }
+
+  deinit {
+    if memory == nil { UnsafeMutableRawPointer(pointer).deallocate() }
+  }
 }

@@ -20,6 +20,7 @@ enum House {
     "CJPEGShim": "Media/Picture+JPEG.swift",
     "CJansson": "Ground/JSON.swift",
     "CMPI": nil,  // COpenMPI wraps it: Swift cannot read MPI's macros
+    "CMemoryFile": "Parallel/SharedMemory.swift",
     "COniguruma": "Tokenizers/RegularExpression.swift",
     "COpenMPI": "Parallel/MPITransport.swift",
     "CPNGShim": "Media/Picture+PNG.swift",

@@ -42,9 +42,9 @@ final class GradientReducerTests: XCTestCase {
   }
 
   private static func run(
-    ranks: Int, counts: [Int], deterministic: Bool = true, bucketBytes: Int = 2048
+    ranks: Int, nodeSize: Int? = nil, counts: [Int], deterministic: Bool = true, bucketBytes: Int = 2048
   ) throws -> [[Step]] {
-    try InProcessCommunicator.run(ranks, patience: 20) { communicator in
+    try InProcessCommunicator.run(ranks, nodeSize: nodeSize, patience: 20) { communicator in
       try steps(counts, communicator, deterministic, bucketBytes)
     }
   }
@@ -87,7 +87,11 @@ final class GradientReducerTests: XCTestCase {
   func testSameBitsOnAnyNumberOfRanks() throws {
     let counts = [1, 2, 3, 5, 8, 16, 17, 1, 4]
     for ranks in [1, 2, 3, 4, 5, 8] {
-      for steps in try Self.run(ranks: ranks, counts: counts) { check(steps, counts: counts, "\(ranks) ranks") }
+      for nodeSize in [1, 2, 3, 8] where nodeSize <= ranks {
+        for steps in try Self.run(ranks: ranks, nodeSize: nodeSize, counts: counts) {
+          check(steps, counts: counts, "\(ranks) ranks, \(nodeSize) a node")
+        }
+      }
     }
     check(try Self.steps(counts, SingleProcess(), true, 2048), counts: counts, "alone")
   }
@@ -95,8 +99,10 @@ final class GradientReducerTests: XCTestCase {
   func testSameBitsWithAnyBuckets() throws {
     let counts = [3, 7]
     for bucketBytes in [64, 999, 4 << 20] {
-      for steps in try Self.run(ranks: 3, counts: counts, bucketBytes: bucketBytes) {
-        check(steps, counts: counts, "buckets of \(bucketBytes) bytes")
+      for nodeSize in [1, 2, 3] {
+        for steps in try Self.run(ranks: 3, nodeSize: nodeSize, counts: counts, bucketBytes: bucketBytes) {
+          check(steps, counts: counts, "buckets of \(bucketBytes) bytes, \(nodeSize) ranks a node")
+        }
       }
     }
   }
@@ -165,27 +171,41 @@ final class GradientReducerTests: XCTestCase {
         }
       }
       _ = try reducer.finish()
-      XCTAssertEqual(communicator.posted, (0..<3).map { "gradients, bucket \($0)" })
+      XCTAssertEqual(
+        communicator.posted, ["memory for gradients"] + (0..<3).map { "gradients, bucket \($0)" })
       return log
     }
-    XCTAssertEqual(logs, [[3], [0, 0, 2, 3], [0, 0, 2, 3]])
+    XCTAssertEqual(logs, [[4], [1, 1, 3, 4], [1, 1, 3, 4]])
   }
 
-  func testStatisticsCountTheBytesSent() throws {
-    let all = try InProcessCommunicator.run(2, patience: 20) { communicator in
+  /// What each of `ranks` sends in a step with one micro-batch a rank and 2048 elements.
+  private static func statistics(ranks: Int, nodeSize: Int) throws -> [CommunicationStatistics] {
+    try InProcessCommunicator.run(ranks, nodeSize: nodeSize, patience: 20) { communicator in
       let layout = BucketLayout(parameterSizes: [2032])
       let reducer = GradientReducer(layout: layout, communicator: communicator)
-      try reducer.beginStep(microBatchCount: 2)
+      try reducer.beginStep(microBatchCount: ranks)
       let values = [Float](repeating: 1, count: 2032)
       values.withUnsafeBufferPointer { reducer.add(microBatch: communicator.rank, parameter: 0, gradient: $0) }
       _ = try reducer.finish()
       return reducer.statistics
     }
-    for statistics in all {
+  }
+
+  func testStatisticsCountTheBytesSent() throws {
+    for statistics in try Self.statistics(ranks: 2, nodeSize: 1) {
       XCTAssertEqual(statistics.bytesSent, 2 * 1024 * 4)  // like a ring: 2 (R − 1)/R of the 2048 elements
       XCTAssertGreaterThan(statistics.totalSeconds, 0)
       XCTAssertGreaterThanOrEqual(statistics.exposedSeconds, 0)
     }
+  }
+
+  func testRanksOfANodeSendEachOtherNothing() throws {
+    for statistics in try Self.statistics(ranks: 4, nodeSize: 4) { XCTAssertEqual(statistics.bytesSent, 0) }
+    // Slices of 512: partial sums to the two ranks of the other node, the own sums once to that node.
+    for statistics in try Self.statistics(ranks: 4, nodeSize: 2) { XCTAssertEqual(statistics.bytesSent, 3 * 512 * 4) }
+    // The last of three is alone: what it adds up goes once to the others' node, slices of 688, 688 and 672.
+    XCTAssertEqual(
+      try Self.statistics(ranks: 3, nodeSize: 2).map(\.bytesSent), [4 * (672 + 688), 4 * (672 + 688), 4 * (1376 + 672)])
   }
 
   func testAFailingRankEndsTheOthersInAStep() {
