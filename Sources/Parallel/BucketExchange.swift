@@ -70,8 +70,8 @@ extension BucketExchange {
     let slices = Self.slices(of: part, ranks: collectives.count)
     let mine = slices[collectives.rank]
     let own = sums.own.prefix(plan.local[collectives.rank].nodes.count)
-    let sent = plan.local.indices.reduce(0) { $0 + (sums.slots[$1] == nil ? plan.local[$1].nodes.count : 0) }
-    if staging.count < sent * mine.count { staging = FlatBuffer(count: sent * mine.count) }
+    let arriving = plan.local.indices.reduce(0) { $0 + (sums.slots[$1] == nil ? plan.local[$1].nodes.count : 0) }
+    if staging.count < arriving * mine.count { staging = FlatBuffer(count: arriving * mine.count) }
 
     var nodes: [UnsafeMutablePointer<Float>] = []
     var room = staging.pointer

@@ -63,7 +63,11 @@ final class TraceTests: ProgramTestCase {
       let exchanges = threads["\(rank).1"] ?? []
       XCTAssertEqual(
         exchanges.compactMap { $0["name"]?.string }, ranks > 1 ? Array(repeating: "bucket 0", count: 3) : [])
-      for exchange in exchanges { XCTAssertGreaterThan(exchange["args"]?["bytes"]?.integer ?? 0, 0) }
+      for exchange in exchanges {
+        let shapes = try XCTUnwrap(exchange["args"]?["shapes"]?.array)
+        XCTAssertGreaterThan(shapes.first?.array?.first?.integer ?? 0, 0)
+        XCTAssertNil(exchange["args"]?["bytes"], "ranks of one node send each other nothing")
+      }
       try assertNests(exchanges)
     }
   }

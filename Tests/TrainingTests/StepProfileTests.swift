@@ -62,7 +62,7 @@ final class StepProfileTests: XCTestCase {
   /// Phases lie within the step, primitives within a phase, and nothing overlaps.
   func testSpansNest() throws {
     let run = try GoldenRun("llava-clip-llama", section: "lora")
-    let recordings = try InProcessCommunicator.run(2) { communicator -> Profile.Recording in
+    let recordings = try InProcessCommunicator.run(2, nodeSize: 1) { communicator -> Profile.Recording in
       let profile = Profile(limit: 100_000)
       let (trainer, _) = try run.start(communicator, profile: profile)
       let loader = try run.loader(after: 0, communicator)
@@ -91,7 +91,7 @@ final class StepProfileTests: XCTestCase {
       }
       let exchanges = recording.spans.filter { $0.kind == .exchange }
       XCTAssertEqual(exchanges.map(\.name), ["bucket 0", "bucket 0"], "one bucket holds these 11,232 numbers")
-      // With one other rank half of the bucket is sent to be added up, and then the other half as sums.
+      // With one other rank, on another node, half of the bucket is sent to be added up, and then the other half as sums.
       for exchange in exchanges {
         XCTAssertEqual(exchange.work.bytes, exchange.work.shapes[0][0] * 4)
         XCTAssertEqual(steps.filter { $0.holds(exchange) }.count, 1)
