@@ -68,8 +68,8 @@ struct mmd_term {
   bool is_half;
   /// A is f32 and B bf16, or NF4 codes that are rounded to it: B is widened tile by tile.
   bool widens_b;
-  /// Where it has codes, B is decoded from them tile by tile, and rounded to bf16 where A is or it widens_b: b.at means nothing, B's
-  /// first number has the number nf4_first, and the strides count numbers. A's columns are 1 apart.
+  /// Where it has codes, B is decoded from them tile by tile, and rounded to bf16 where A is or it widens_b: b.at means
+  /// nothing, B's first number has the number nf4_first, and the strides count numbers. A's columns are 1 apart.
   struct mmd_nf4 nf4;
   size_t nf4_first;
 };
