@@ -117,8 +117,11 @@ let package = Package(
 
     // Tests
     .target(
-      name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "Tensors"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "SoftwareTiles", dependencies: ["Kernels"], path: "Tests/SoftwareTiles", cSettings: strictC,
+      linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "TestSupport", dependencies: ["Ground", "Models", "SafeTensors", "SoftwareTiles", "Tensors"],
+      path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GroundTests", dependencies: ["Ground"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["RunFile"], swiftSettings: strict),
     .testTarget(

@@ -5,7 +5,10 @@
 
 #if defined(__x86_64__)
 #include "nf4_avx512.h"
+#include <cpuid.h>
 #include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define LEVEL AVX512
@@ -126,13 +129,34 @@ bool mmd_has_avx512(void) {
 
 bool mmd_has_bf16(void) { return mmd_has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 
+#include "products_amx.h"
+
+STRIP(strip_amx, AMX, uint16_t, pack_along_bf16, panel_product_amx, read_runs_bf16)
+
+MMD_PRODUCT(mmd_product_amx) {
+  sum_strips(strip_f32, strip_amx, terms, count, m, n, scale, start, start_stride, c, c_stride, ahead);
+}
+
+bool mmd_has_amx(void) {
+  enum { ask_for_state = 0x1023, tile_data = 18 };  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a, b, c, d;
+  if (!mmd_has_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  const bool has_tiles = d >> 24 & 1, has_bf16 = d >> 22 & 1;
+  return has_tiles && has_bf16 && syscall(SYS_arch_prctl, ask_for_state, tile_data) == 0;
+}
+
 #else
 
 bool mmd_has_avx512(void) { return false; }
 bool mmd_has_bf16(void) { return false; }
+bool mmd_has_amx(void) { return false; }
 
 MMD_PRODUCT(mmd_product_avx512) {
   __builtin_trap();  // callers ask first
+}
+
+MMD_PRODUCT(mmd_product_amx) {
+  __builtin_trap();
 }
 
 #endif

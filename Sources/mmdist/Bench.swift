@@ -46,10 +46,11 @@ struct Bench: ParallelCommand {
       let count = ThreadCount(communicator)
       let backend = try CPUBackend(threads: count.threads)
       let console = Warnings()
+      let mixed = try warningOfMixedProducts(backend, communicator)
       if communicator.rank == 0 {
         let ranks = communicator.count == 1 ? "1 rank" : "\(communicator.count) ranks"
         printLine("mmdist \(Mmdist.version): \(ranks), \(backend.summary)\n")
-        if let warning = count.warning { console.note(warning) }
+        for warning in [count.warning, mixed].compactMap(\.self) { console.note(warning) }
       }
       let (machine, training) = try inScratchFolder(communicator) { folder in
         // The run is made first: what is wrong with it is told before anything is measured.

@@ -18,6 +18,7 @@ struct Doctor: ParallelCommand {
         "MPI       \(communicator.count) rank\(communicator.count == 1 ? " (no launcher, or one rank)" : "s") on \(Set(communicator.places.map(\.node)).count) node(s)"
       )
       say(communicator, "products  \(backend.summary)")
+      if let mixed = try warningOfMixedProducts(backend, communicator) { say(communicator, "          \(mixed)") }
       say(
         communicator,
         "cores     \(ThreadCount.boundCores) of \(ProcessInfo.processInfo.processorCount) for this rank; \(count.threads) thread(s)"

@@ -53,10 +53,11 @@ struct Train: ParallelCommand {
     let count = ThreadCount(communicator)
     let backend = try CPUBackend(threads: count.threads)
     let console = Console(every: configuration.log.every)
+    let mixed = try warningOfMixedProducts(backend, communicator)
     if communicator.rank == 0 {
       let ranks = communicator.count == 1 ? "1 rank" : "\(communicator.count) ranks"
       console.note("mmdist \(Mmdist.version): \(ranks), \(backend.summary)")
-      if let warning = count.warning { console.note(warning) }
+      for warning in [count.warning, mixed].compactMap(\.self) { console.note(warning) }
     }
     return try TrainingRun(
       configuration, communicator, backend, threads: count.threads, cache: configuration.cacheFolder, audience: console,

@@ -138,9 +138,9 @@ final class NF4Tests: XCTestCase {
       (1, 1, 1), (1, 16, 64), (3, 5, 13), (7, 48, 48), (13, 33, 40), (50, 65, 127), (70, 130, 192), (300, 129, 320),
       (5, 300, 600),
     ]
-    for way in ProductKernels.available {
+    for way in ProductKernels.tested {
       for threads in [1, 2] {
-        let backend = try CPUBackend(threads: threads, products: way)
+        let backend = try way.backend(threads: threads)
         for (rows, outputs, inputs) in shapes {
           for dtype in [DType.float32, .bfloat16] {
             let place = "\(way) \(rows) × \(outputs) × \(inputs) \(dtype)"

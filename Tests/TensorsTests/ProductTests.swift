@@ -1,9 +1,10 @@
+import TestSupport
 import Tensors
 import XCTest
 
 /// Products against sums in double precision over the same numbers, rounded where they are bf16.
 final class ProductTests: XCTestCase {
-  private let ways = ProductKernels.available
+  private let ways = ProductKernels.tested
 
   /// To the nearest bf16 number, ties to the even one.
   private func rounded(_ x: Float) -> Float {
@@ -44,7 +45,7 @@ final class ProductTests: XCTestCase {
     m: Int, n: Int, k: Int, _ type: DType, transposed: (a: Bool, b: Bool), scale: Float, _ start: Start,
     _ way: ProductKernels
   ) throws {
-    let backend = try CPUBackend(threads: 2, products: way)
+    let backend = try way.backend(threads: 2)
     let isHalf = type == .bfloat16
     let near = { [self] (x: Float) in isHalf ? rounded(x) : x }
     let (a, b, before) = (random(m * k, "a").map(near), random(n * k, "b").map(near), random(m * n, "before"))
@@ -130,7 +131,7 @@ final class ProductTests: XCTestCase {
   func testSumsOfTermsOfBothTypes() throws {
     let (m, n) = (70, 90)
     for way in ways {
-      let backend = try CPUBackend(threads: 2, products: way)
+      let backend = try way.backend(threads: 2)
       let widths = [40, 16, 33]
       let (a, b) = (widths.map { random(m * $0, "a\($0)") }, widths.map { random(n * $0, "b\($0)") })
       let types: [DType] = [.bfloat16, .float32, .bfloat16]
@@ -164,7 +165,7 @@ final class ProductTests: XCTestCase {
       1, 1 + 2 * unit, 1 + unit, -1, rounded(3.0e38), .infinity, -.infinity, 0, -1 - 2 * unit,
     ]
     for way in ways {
-      let backend = try CPUBackend(threads: 1, products: way)
+      let backend = try way.backend(threads: 1)
       let one = backend.cast(backend.tensor([1], [1, 1]), to: .bfloat16)
       let y = backend.product(backend.tensor(inputs + [.nan], [10, 1]), one, transposed: true)
       XCTAssertEqual(
@@ -176,7 +177,7 @@ final class ProductTests: XCTestCase {
   func testRoundedActivationsAreTakenAsTheyAre() throws {
     let (m, n, k) = (9, 20, 31)
     for way in ways {
-      let backend = try CPUBackend(threads: 1, products: way)
+      let backend = try way.backend(threads: 1)
       let a = random(m * k, "a")
       let weight = backend.cast(backend.tensor(random(n * k, "b"), [n, k]), to: .bfloat16)
       let found = [backend.tensor(a, [m, k]), guarded(a, [m, k], backend)].map {
@@ -191,7 +192,7 @@ final class ProductTests: XCTestCase {
       for (m, n, k) in [(528, 192, 96), (64, 1000, 300), (7, 64, 700)] {
         for (transposed, type) in [(true, DType.bfloat16), (false, .bfloat16), (true, .float32), (false, .float32)] {
           let found = try [1, 2, 3, 8].map { threads in
-            let backend = try CPUBackend(threads: threads, products: way)
+            let backend = try way.backend(threads: threads)
             let weight = backend.tensor(random(n * k, "b"), transposed ? [n, k] : [k, n])
             return backend.read(
               backend.product(
@@ -209,7 +210,7 @@ final class ProductTests: XCTestCase {
     let (m, n, k) = (250, 150, 300)
     for way in ways where way != .openBLAS {
       for type in [DType.float32, .bfloat16] {
-        let backend = try CPUBackend(threads: 2, products: way)
+        let backend = try way.backend(threads: 2)
         let x = backend.tensor(random(m * k, "a"), [m, k])
         let weight = backend.cast(backend.tensor(random(n * k, "b"), [n, k]), to: type)
         let all = backend.product(x, weight, transposed: true)
@@ -227,7 +228,7 @@ final class ProductTests: XCTestCase {
       for type in [DType.float32, .bfloat16] {
         for transposed in [false, true] {
           let found = try both.map { way in
-            let backend = try CPUBackend(threads: 2, products: way)
+            let backend = try way.backend(threads: 2)
             let weight = backend.tensor(random(n * k, "b"), transposed ? [n, k] : [k, n])
             let small = ProductTerm(
               Factor(backend.tensor(random(m * 7, "low"), [m, 7])), Factor(backend.tensor(random(7 * n, "up"), [7, n])))
@@ -242,6 +243,43 @@ final class ProductTests: XCTestCase {
         }
       }
     }
+  }
+
+  /// What the manual says of tiles, and what the processor does.
+  func testTilesAreThoseOfSoftware() throws {
+    guard ProductKernels.available.contains(.amx) else {
+      throw XCTSkip("this processor has no AMX")
+    }
+    for (m, n, k) in [(1, 1, 1), (15, 17, 31), (16, 64, 32), (33, 130, 255), (100, 48, 257), (300, 200, 700)] {
+      for transposed in [false, true] {
+        for scale in [Float(1), -0.75] {
+          let both = try [ProductKernels.amx.backend(threads: 2), ProductKernels.softwareTiles(threads: 2)]
+          let found = both.map { backend in
+            let weight = backend.tensor(random(n * k, "b"), transposed ? [n, k] : [k, n])
+            let term = ProductTerm(
+              Factor(backend.tensor(random(m * k, "a"), [m, k])),
+              Factor(backend.cast(weight, to: .bfloat16), transposed: transposed))
+            let start = backend.tensor(random(m * n, "y"), [m, n])
+            return backend.read(backend.product([term], scale: scale, start: .rows(start)))
+          }
+          XCTAssertEqual(found[0], found[1], "\(m) \(n) \(k) \(transposed) \(scale)")
+        }
+      }
+    }
+  }
+
+  func testRanksThatMultiplyInDifferentWaysAreTold() {
+    let old: [ProductKernels] = [.avx512BF16, .avx512, .avx2, .openBLAS]
+    let new = [.amx] + old
+    XCTAssertNil(ProductKernels.difference(chosen: [.amx], available: [new]))
+    XCTAssertNil(ProductKernels.difference(chosen: [.avx2, .avx2], available: [new, [.avx2, .openBLAS]]))
+    XCTAssertEqual(
+      ProductKernels.difference(chosen: [.avx512BF16, .amx, .amx], available: [old, new, new]),
+      "ranks multiply in different ways, 2 with AVX-512, bf16 by AMX and 1 with AVX-512, bf16 by AVX512-BF16, so that "
+        + "bits depend on which of them computes what; MMDIST_PRODUCTS=avx512BF16 on all makes them alike")
+    XCTAssertTrue(
+      ProductKernels.difference(chosen: [.openBLAS, .amx], available: [[.openBLAS], new])?
+        .contains("MMDIST_PRODUCTS=openBLAS") == true)
   }
 
   func testTransposition() throws {
@@ -284,7 +322,7 @@ final class ProductTests: XCTestCase {
   func testGradientThroughAFrozenWeight() throws {
     let (rows, inputs, outputs) = (21, 70, 45)
     for way in ways {
-      let backend = try CPUBackend(threads: 2, products: way)
+      let backend = try way.backend(threads: 2)
       for layout in [WeightLayout.outputsFirst, .inputsFirst] {
         let isTransposed = layout == .outputsFirst
         let w = random(inputs * outputs, "w").map(rounded)
@@ -314,7 +352,7 @@ final class ProductTests: XCTestCase {
     let (rows, inputs, outputs, rank) = (40, 96, 80, 4)
     let w = random(inputs * outputs, "w").map(rounded)
     func step(_ weightType: DType, _ way: ProductKernels) throws -> [[Float]] {
-      let backend = try CPUBackend(threads: 2, products: way)
+      let backend = try way.backend(threads: 2)
       let weight = backend.cast(backend.tensor(w, [outputs, inputs]), to: weightType)
       let x = backend.tensor(random(rows * inputs, "x"), [rows, inputs])
       let (down, up) = (
@@ -335,7 +373,7 @@ final class ProductTests: XCTestCase {
         let error = zip(found[index], exact[index]).map { ($0 - $1) * ($0 - $1) }.reduce(0, +)
         let size = exact[index].map { $0 * $0 }.reduce(0, +)
         XCTAssertLessThan((error / size).squareRoot(), 4e-3, "\(way) \(part)")
-        XCTAssertEqual((error / size).squareRoot() > 1e-6, way == .avx512BF16, "\(way) \(part): what was rounded")
+        XCTAssertEqual((error / size).squareRoot() > 1e-6, way.multipliesBFloat16, "\(way) \(part): what was rounded")
       }
     }
   }
@@ -345,7 +383,7 @@ final class ProductTests: XCTestCase {
     let (hidden, head) = (random(rows * width, "h"), random(classes * width, "head").map(rounded))
     let targets = (0..<rows).map { Int32($0 * 17 % classes) }
     for way in ways {
-      let backend = try CPUBackend(threads: 2, products: way)
+      let backend = try way.backend(threads: 2)
       let near = hidden.map { self.near($0, backend) }
       let found = backend.crossEntropy(
         hidden: backend.tensor(hidden, [rows, width]), head: guarded(head, [classes, width], backend),
@@ -381,7 +419,7 @@ final class ProductTests: XCTestCase {
 
   func testSummarySaysHow() throws {
     for way in ways {
-      XCTAssertTrue(try CPUBackend(threads: 1, products: way).summary.contains("products \(way.rawValue)"))
+      XCTAssertTrue(try way.backend(threads: 1).summary.contains("products \(way.rawValue)"))
     }
   }
 }

@@ -122,7 +122,7 @@ struct GoldenRun: Sendable {
 
   /// A trainer with its weights, and the loader of its data from the step after `step`.
   func start(_ communicator: any Communicator, profile: Profile? = nil) throws -> (Trainer, any Backend) {
-    let device = try CPUBackend(threads: threads, products: products)
+    let device = try products?.backend(threads: threads) ?? CPUBackend(threads: threads)
     let backend: any Backend = profile.map { ProfiledBackend(device, $0) } ?? device
     let adapted = try AdaptedModel(ModelFolder(modelFolder), methods: methods(), quantised: quantised)
     let adapter = golden.folder + "/adapter_init"

@@ -46,7 +46,7 @@ final class PrecisionCurveTests: FolderTests {
   private func compareBFloat16(_ float32: GoldenRun, with wanted: [Double]) throws {
     var run = float32
     run.precision = .bfloat16
-    for way in ProductKernels.available {
+    for way in ProductKernels.tested {
       run.products = way
       let found = try run.train(ranks: 1).reports.map(\.loss)
       let place = "\(run.modelFolder), \(way)"

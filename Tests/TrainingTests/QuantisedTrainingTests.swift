@@ -20,7 +20,7 @@ final class QuantisedTrainingTests: XCTestCase {
     var reads = quantises  // the codes that transformers saved
     (reads.modelFolder, reads.quantised) = (Golden.fixtures + "/nf4/model", [])
     for run in [quantises, reads] {
-      for way in ProductKernels.available {
+      for way in ProductKernels.tested {
         var run = run
         run.products = way
         let reports = try run.train(ranks: 1).reports
@@ -44,7 +44,7 @@ final class QuantisedTrainingTests: XCTestCase {
   func testBFloat16StaysNear() throws {
     var run = try quantisedRun()
     run.precision = .bfloat16
-    for way in ProductKernels.available {
+    for way in ProductKernels.tested {
       run.products = way
       for (report, wanted) in zip(try run.train(ranks: 1).reports, run.wantedSteps) {
         XCTAssertEqual(report.loss, try XCTUnwrap(wanted["loss"]?.double), accuracy: 5e-3, "\(way) \(report.step)")

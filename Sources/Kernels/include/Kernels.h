@@ -88,8 +88,12 @@ typedef MMD_PRODUCT((*mmd_product));
 bool mmd_has_avx2(void);
 bool mmd_has_avx512(void);
 bool mmd_has_bf16(void);
+/// Whether it also has tiles for bf16 products; if so, asks the system to let this process use them.
+bool mmd_has_amx(void);
 /// Only where mmd_has_avx512, and for bf16 terms only where mmd_has_bf16.
 MMD_PRODUCT(mmd_product_avx512);
+/// Only where mmd_has_amx. In f32 the same bits as on AVX-512.
+MMD_PRODUCT(mmd_product_amx);
 /// Only where mmd_has_avx2; no bf16 terms. The same bits as on AVX-512.
 MMD_PRODUCT(mmd_product_avx2);
 /// Only after mmd_blas_load; no bf16 terms.

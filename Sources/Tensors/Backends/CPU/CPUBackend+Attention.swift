@@ -149,7 +149,7 @@ extension CPUBackend {
       call.mask == .causal
       ? (first: keys.count - queries.count + own.lowerBound + 1, step: 1) : (first: keys.count, step: 0)
     return mmd_attention_tile(
-      product: products.kernel, is_half: call.q.dtype == .bfloat16,
+      product: kernel, is_half: call.q.dtype == .bfloat16,
       q: call.q.bytes + call.offset(row: row, head: head) * size, k: call.k.bytes + keyOffset * size,
       v: call.v.bytes + keyOffset * size, q_stride: call.q.width, kv_stride: call.k.width,
       rows: own.count, keys: keys.count, visible_first: seen.first,

@@ -19,10 +19,8 @@ extension CPUBackend {
       case .target: (UnsafePointer(to), c.row_stride)
       }
     let prepared = terms.map(prepared)
-    let (kernel, tile) = (
-      products.kernel, ProductTile(m: m, n: n, threads: products == .openBLAS ? nil : workers.count)
-    )
-    workers.run(tile.count) { piece in
+    let tile = ProductTile(m: m, n: n, threads: products == .openBLAS ? nil : workers.count)
+    workers.run(tile.count) { [kernel] piece in
       let (rows, columns) = tile[piece]
       withUnsafeTemporaryAllocation(of: mmd_term.self, capacity: prepared.count) { own in
         for (index, term) in prepared.enumerated() {
@@ -101,6 +99,8 @@ extension CPUBackend {
 
 /// What multiplies on a processor.
 public enum ProductKernels: String, Sendable, CaseIterable {
+  /// The program's own kernels, bf16 on the tiles of Intel's AMX.
+  case amx = "AVX-512, bf16 by AMX"
   /// The program's own kernels, bf16 by the processor's instruction.
   case avx512BF16 = "AVX-512, bf16 by AVX512-BF16"
   /// The program's own kernels, bf16 widened to f32.
@@ -114,6 +114,7 @@ public enum ProductKernels: String, Sendable, CaseIterable {
   public static var available: [ProductKernels] {
     allCases.filter {
       switch $0 {
+      case .amx: mmd_has_amx()
       case .avx512BF16: mmd_has_bf16()
       case .avx512: mmd_has_avx512()
       case .avx2: mmd_has_avx2()
@@ -135,13 +136,31 @@ public enum ProductKernels: String, Sendable, CaseIterable {
     return kernels
   }
 
+  /// Whether bf16 numbers are multiplied as such; otherwise they are widened.
+  public var multipliesBFloat16: Bool { self == .amx || self == .avx512BF16 }
+
   var kernel: mmd_product {
     switch self {
-    case .avx512BF16: mmd_product_avx512
-    case .avx512: mmd_product_avx512
+    case .amx: mmd_product_amx
+    case .avx512BF16, .avx512: mmd_product_avx512
     case .avx2: mmd_product_avx2
     case .openBLAS: mmd_product_openblas
     }
+  }
+}
+
+extension ProductKernels {
+  /// What is to be said where the ranks of a run do not all multiply alike: their nodes have other processors, or they
+  /// another environment. Nil where they do.
+  /// - Parameters:
+  ///   - chosen: what each rank multiplies with.
+  ///   - available: what each rank could multiply with.
+  public static func difference(chosen: [ProductKernels], available: [[ProductKernels]]) -> String? {
+    let ways = allCases.filter(chosen.contains).map { way in "\(chosen.count { $0 == way }) with \(way.rawValue)" }
+    guard ways.count > 1 else { return nil }
+    let common = allCases.first { way in available.allSatisfy { $0.contains(way) } } ?? .openBLAS
+    return "ranks multiply in different ways, \(ways.joined(separator: " and ")), so that bits depend on which of them "
+      + "computes what; MMDIST_PRODUCTS=\(common) on all makes them alike"
   }
 }
 

@@ -6,17 +6,24 @@ import Kernels
 public final class CPUBackend: Backend {
   let workers: Workers
   let pool = MemoryPool()
-  let products: ProductKernels
+  public let products: ProductKernels
+  let kernel: mmd_product
 
   /// - Parameters:
   ///   - threads: how many threads compute; results do not depend on it.
   ///   - products: what multiplies; results depend on it by the rounding of sums. Nil: the fastest, or what
-  ///     `MMDIST_PRODUCTS` names (avx512BF16, avx512, avx2, openBLAS).
+  ///     `MMDIST_PRODUCTS` names (amx, avx512BF16, avx512, avx2, openBLAS).
   /// - Throws: `Fault(.missingInput)` when OpenBLAS is needed and not installed.
-  public init(threads: Int, products: ProductKernels? = nil) throws {
-    self.products = try products ?? ProductKernels.chosen()
-    precondition(ProductKernels.available.contains(self.products), "this processor has no \(self.products.rawValue)")
-    if self.products == .openBLAS, let problem = mmd_blas_load() {
+  public convenience init(threads: Int, products: ProductKernels? = nil) throws {
+    let products = try products ?? ProductKernels.chosen()
+    precondition(ProductKernels.available.contains(products), "this processor has no \(products.rawValue)")
+    try self.init(threads: threads, products: products, kernel: products.kernel)
+  }
+
+  /// Multiplies with a kernel that computes as `products` says.
+  package init(threads: Int, products: ProductKernels, kernel: @escaping mmd_product) throws {
+    (self.products, self.kernel) = (products, kernel)
+    if products == .openBLAS, let problem = mmd_blas_load() {
       throw Fault(
         .missingInput, "OpenBLAS cannot be loaded: \(String(cString: problem))", at: "libopenblas.so.0",
         "install libopenblas0-pthread")
@@ -33,7 +40,7 @@ public final class CPUBackend: Backend {
   }
 
   public var computesRowsApart: Bool { products != .openBLAS }
-  public var multipliesBFloat16: Bool { products == .avx512BF16 }
+  public var multipliesBFloat16: Bool { products.multipliesBFloat16 }
   public var peakMemory: Int { pool.peak }
   /// How many cores the launcher and the system let this process run on.
   public static var allowedCores: Int { Int(mmd_allowed_cores()) }
