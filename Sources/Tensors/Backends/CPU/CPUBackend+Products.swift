@@ -19,7 +19,7 @@ extension CPUBackend {
       case .target: (UnsafePointer(to), c.row_stride)
       }
     let prepared = terms.map(prepared)
-    let tile = ProductTile(m: m, n: n, threads: products == .openBLAS ? nil : workers.count)
+    let tile = tile(m: m, n: n)
     workers.run(tile.count) { [kernel] piece in
       let (rows, columns) = tile[piece]
       withUnsafeTemporaryAllocation(of: mmd_term.self, capacity: prepared.count) { own in
@@ -35,6 +35,18 @@ extension CPUBackend {
       }
     }
     withExtendedLifetime((prepared, start)) {}
+  }
+
+  /// How an output is cut, which is worked out once for all numbers of rows that take as many blocks.
+  private func tile(m: Int, n: Int) -> ProductTile {
+    let shape = SIMD2(ProductTile.whole(m), n)
+    let rowSize = rowSizes.withLock { known in
+      if let size = known[shape] { return size }
+      let size = ProductTile.rowSize(m: shape[0], n: n, threads: products == .openBLAS ? nil : workers.count)
+      known[shape] = size
+      return size
+    }
+    return ProductTile(m: m, n: n, rowSize: rowSize)
   }
 
   /// A term whose factors have one type, and the tensors that hold them.
@@ -150,17 +162,19 @@ public enum ProductKernels: String, Sendable, CaseIterable {
 }
 
 extension ProductKernels {
-  /// What is to be said where the ranks of a run do not all multiply alike: their nodes have other processors, or they
-  /// another environment. Nil where they do.
+  /// What is to be said where the ranks of a run do not all find the same bits: their nodes have other processors, or
+  /// they another environment. Nil where they do.
   /// - Parameters:
   ///   - chosen: what each rank multiplies with.
   ///   - available: what each rank could multiply with.
   public static func difference(chosen: [ProductKernels], available: [[ProductKernels]]) -> String? {
     let ways = allCases.filter(chosen.contains).map { way in "\(chosen.count { $0 == way }) with \(way.rawValue)" }
-    guard ways.count > 1 else { return nil }
+    let alike = Set(chosen.map { $0 == .avx2 ? .avx512 : $0 })
+    guard alike.count > 1 else { return nil }
+    let bits = chosen.contains(.openBLAS) ? "bits" : "bits in bfloat16"
     let common = allCases.first { way in available.allSatisfy { $0.contains(way) } } ?? .openBLAS
-    return "ranks multiply in different ways, \(ways.joined(separator: " and ")), so that bits depend on which of them "
-      + "computes what; MMDIST_PRODUCTS=\(common) on all makes them alike"
+    return "ranks multiply in different ways, \(ways.joined(separator: " and ")), so that \(bits) depend on which of "
+      + "them computes what; MMDIST_PRODUCTS=\(common) on all makes them alike"
   }
 }
 
@@ -171,16 +185,38 @@ extension ProductKernels {
 struct ProductTile {
   let m, n, rowSize, columnSize: Int
 
-  /// - Parameter threads: how many share the tiles; nil where sums depend on how they are cut.
-  init(m: Int, n: Int, threads: Int?) {
-    self.m = m
-    self.n = n
+  init(m: Int, n: Int, rowSize: Int) {
+    (self.m, self.n, self.rowSize) = (m, n, rowSize)
     columnSize = n <= 256 ? 64 : 128
-    var parts = max(1, (m + 132) / 264)
-    let strips = (n + columnSize - 1) / columnSize
-    while let threads, parts * strips < 4 * threads, m / (parts + 1) >= 48 { parts += 1 }
-    rowSize = ((m + parts - 1) / parts + 11) / 12 * 12
   }
+
+  /// - Parameter threads: how many share the tiles; nil where sums depend on how they are cut.
+  /// - Returns: how many rows a tile has.
+  static func rowSize(m: Int, n: Int, threads: Int?) -> Int {
+    func tile(parts: Int) -> ProductTile { ProductTile(m: m, n: n, rowSize: whole((m + parts - 1) / parts)) }
+    var parts = max(1, (m + 132) / 264)
+    guard let threads else { return tile(parts: parts).rowSize }
+    while tile(parts: parts).across * parts < 4 * threads, m / (parts + 1) >= 48 { parts += 1 }
+    let choices = (parts...parts + threads).filter { $0 == parts || m / $0 >= 48 }.map(tile)
+    let times = choices.map { $0.time(threads: threads) }
+    return zip(choices, times).min { $0.1 < $1.1 }?.0.rowSize ?? choices[0].rowSize
+  }
+
+  /// How long threads take that go on to the next tile when they are done with one, in numbers of a row: where they do not
+  /// divide the tiles, some wait for the last.
+  private func time(threads: Int) -> Int {
+    let packing = 7  // rows that take as long as bringing a strip into panels
+    var times = [Int](repeating: 0, count: threads)
+    for piece in 0..<count {
+      let (rows, columns) = self[piece]
+      let first = times.indices.min { times[$0] < times[$1] } ?? 0
+      times[first] += (rows.count + packing) * columns.count
+    }
+    return times.max() ?? 0
+  }
+
+  /// In blocks of as many rows as kernels sum together.
+  static func whole(_ rows: Int) -> Int { (rows + 11) / 12 * 12 }
 
   private var across: Int { (n + columnSize - 1) / columnSize }
   var count: Int { (m + rowSize - 1) / rowSize * across }

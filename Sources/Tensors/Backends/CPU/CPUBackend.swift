@@ -1,6 +1,7 @@
 import Foundation
 import Ground
 import Kernels
+import Synchronization
 
 /// The host processor: C kernels, OpenBLAS products on single threads, one pool of workers.
 public final class CPUBackend: Backend {
@@ -8,6 +9,8 @@ public final class CPUBackend: Backend {
   let pool = MemoryPool()
   public let products: ProductKernels
   let kernel: mmd_product
+  /// Of the tiles of products, by the shapes of their outputs.
+  let rowSizes = Mutex<[SIMD2<Int>: Int]>([:])
 
   /// - Parameters:
   ///   - threads: how many threads compute; results do not depend on it.
