@@ -70,7 +70,7 @@ extension CPUBackend {
       sequences.keys.reduce(0) { $0 + $1.count } == k.rows
         && zip(sequences.queries, sequences.keys).allSatisfy { !$0.isEmpty || $1.isEmpty },
       "attentionBackward: \(k) has rows that no query sees")
-    let (width, columns, rows) = (shape.headWidth, q.width, 64)
+    let (width, columns, rows) = (shape.headWidth, q.width, mask == .causal ? 48 : 64)
     let (dq, dk, dv) = (floats(q.shape), floats([k.rows, columns]), floats([k.rows, columns]))
     let isHalf = q.dtype == .bfloat16
     let (halfDy, keysTransposed) = isHalf ? (cast(dy, to: .bfloat16), transposed(k, as: .bfloat16)) : (nil, nil)
@@ -82,17 +82,17 @@ extension CPUBackend {
       let scratch = pool.storage(mmd_attention_scratch(rows, keys.count, width, true) * 4)
       let keyHead = head / (shape.heads / shape.keyHeads)
       let keysOffset = keyHead * width * k.rows + keys.lowerBound
-      let own = keys.lowerBound * columns + head * width
-      // The last queries see all keys: they begin the sums.
-      let starts = stride(from: 0, to: queries.count, by: rows).reversed()
-      for first in starts {
-        let row = queries.lowerBound + first
+      let ownKeys = keys.lowerBound * columns + head * width
+      // The last queries see all keys: they begin the sums. What is left for a short tile sees few keys.
+      for end in stride(from: queries.count, to: 0, by: -rows) {
+        let tileRows = max(0, end - rows)..<end
+        let row = queries.lowerBound + tileRows.lowerBound
         let offset = call.offset(row: row, head: head)
-        var tile = tile(call, sequence: sequence, head: head, first..<min(queries.count, first + rows))
+        var tile = tile(call, sequence: sequence, head: head, tileRows)
         mmd_attention_backward(
           &tile, keysTransposed.map { $0.halves + keysOffset }, k.rows, y.floats + offset, dy.floats + offset,
           halfDy.map { $0.halves + offset }, q.width, logSum.floats + row * shape.heads + head, shape.heads,
-          dq.floats + offset, dk.floats + own, dv.floats + own, columns, first != starts.first,
+          dq.floats + offset, dk.floats + ownKeys, dv.floats + ownKeys, columns, end < queries.count,
           scratch.address.assumingMemoryBound(to: Float.self))
       }
     }
