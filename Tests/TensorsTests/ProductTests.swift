@@ -277,11 +277,12 @@ final class ProductTests: XCTestCase {
     XCTAssertEqual(
       ProductKernels.difference(chosen: [.avx512BF16, .amx, .amx], available: [old, new, new]),
       "ranks multiply in different ways, 2 with AVX-512, bf16 by AMX and 1 with AVX-512, bf16 by AVX512-BF16, so that "
-        + "bits in bfloat16 depend on which of them computes what; MMDIST_PRODUCTS=avx512BF16 on all makes them alike")
+        + "bits in bfloat16 depend on which of them computes what; MMDIST_PRODUCTS=avx512BF16 on all makes their products alike"
+    )
     XCTAssertEqual(
       ProductKernels.difference(chosen: [.openBLAS, .avx2], available: [[.openBLAS], new]),
       "ranks multiply in different ways, 1 with AVX2, bf16 widened to f32 and 1 with OpenBLAS, bf16 widened to f32, so "
-        + "that bits depend on which of them computes what; MMDIST_PRODUCTS=openBLAS on all makes them alike")
+        + "that bits depend on which of them computes what; MMDIST_PRODUCTS=openBLAS on all makes their products alike")
   }
 
   func testTransposition() throws {

@@ -162,8 +162,8 @@ public enum ProductKernels: String, Sendable, CaseIterable {
 }
 
 extension ProductKernels {
-  /// What is to be said where the ranks of a run do not all find the same bits: their nodes have other processors, or
-  /// they another environment. Nil where they do.
+  /// What is to be said where products do not have the same bits on all ranks of a run: their nodes have other
+  /// processors, or they another environment. Nil where they do.
   /// - Parameters:
   ///   - chosen: what each rank multiplies with.
   ///   - available: what each rank could multiply with.
@@ -174,7 +174,7 @@ extension ProductKernels {
     let bits = chosen.contains(.openBLAS) ? "bits" : "bits in bfloat16"
     let common = allCases.first { way in available.allSatisfy { $0.contains(way) } } ?? .openBLAS
     return "ranks multiply in different ways, \(ways.joined(separator: " and ")), so that \(bits) depend on which of "
-      + "them computes what; MMDIST_PRODUCTS=\(common) on all makes them alike"
+      + "them computes what; MMDIST_PRODUCTS=\(common) on all makes their products alike"
   }
 }
 
