@@ -178,7 +178,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "MmdistTests",
-      dependencies: ["mmdist", "Demo", "Ground", "Media", "RunFile", "SafeTensors", "Training", "TestSupport"],
+      dependencies: [
+        "mmdist", "Demo", "Ground", "Media", "RunFile", "SafeTensors", "Tensors", "Training", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],

@@ -1,4 +1,4 @@
-// Products on AVX-512 registers: f32 by fused multiply-add, bf16 by the processor's own instruction with f32 sums.
+// Products on AVX-512 registers: f32 by fused multiply-add, bf16 with f32 sums by AVX512-BF16 or on the tiles of AMX.
 #include "Kernels.h"
 #include "multiversion.h"
 #include <string.h>

@@ -14,6 +14,8 @@ struct Program {
   let captures: String
   /// Set beside what the test itself has.
   var environment: [String: String] = [:]
+  /// Set for the last rank alone.
+  var lastRanksEnvironment: [String: String] = [:]
 
   /// A run that is going on.
   final class Running {
@@ -80,7 +82,7 @@ struct Program {
     if let ranks {
       process.executableURL = URL(fileURLWithPath: try Program.launcher())
       process.arguments =
-        ["-q", "--oversubscribe", "--bind-to", "none", "-n", "\(ranks)", Program.path] + arguments
+        ["-q", "--oversubscribe", "--bind-to", "none"] + ranksArguments(ranks)
       environment["OMPI_MCA_odls_base_sigkill_timeout"] = "0"  // else it takes a second more to end a failed job
       if geteuid() == 0 {
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
@@ -102,6 +104,13 @@ struct Program {
     process.standardError = try file(".err")
     try process.run()
     return Running(process, output: place + ".out", errors: place + ".err")
+  }
+
+  private func ranksArguments(_ ranks: Int) -> [String] {
+    let own = [Program.path] + arguments
+    guard !lastRanksEnvironment.isEmpty else { return ["-n", "\(ranks)"] + own }
+    let settings = lastRanksEnvironment.flatMap { ["-x", "\($0)=\($1)"] }
+    return ["-n", "\(ranks - 1)"] + own + [":", "-n", "1"] + settings + own
   }
 
   private static func launcher() throws -> String {

@@ -23,13 +23,15 @@ class ProgramTestCase: XCTestCase {
   // MARK: Running
 
   /// - Parameter cache: a folder; by default one that the test's runs share.
-  func start(_ arguments: [String], ranks: Int? = nil, threads: Int? = nil, cache: String? = nil) throws
-    -> Program.Running
-  {
+  func start(
+    _ arguments: [String], ranks: Int? = nil, threads: Int? = nil, cache: String? = nil,
+    lastRank: [String: String] = [:]
+  ) throws -> Program.Running {
     var environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
     environment["MMDIST_CACHE"] = cache ?? captures + "/cache"
     return try Program(
-      arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment
+      arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment,
+      lastRanksEnvironment: lastRank
     ).start()
   }
 

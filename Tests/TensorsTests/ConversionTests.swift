@@ -85,4 +85,51 @@ final class ConversionTests: XCTestCase {
     values.withUnsafeBytes { backend.overwrite(tensor, with: $0) }
     XCTAssertTrue(sameBits(backend.read(tensor), values.map { Float($0) }))
   }
+
+  func testTransposition() throws {
+    let backend = try CPUBackend(threads: 3)
+    for (rows, width) in [(1, 1), (5, 3), (16, 16), (100, 7), (3, 300), (1000, 33)] {
+      let values = random(rows * width, "x")
+      let x = backend.tensor(values, [rows, width])
+      let expected = (0..<rows * width).map { values[$0 % rows * width + $0 / rows] }
+      XCTAssertEqual(backend.read(backend.transposed(x, as: .float32)), expected)
+      let half = backend.transposed(x, as: .bfloat16)
+      XCTAssertEqual(half.shape, [width, rows])
+      XCTAssertEqual(backend.read(half), expected.map(rounded))
+      XCTAssertEqual(backend.read(backend.transposed(half, as: .float32)), values.map(rounded))
+    }
+  }
+
+  func testKernelsThatWriteBF16RoundWhatTheyWouldWrite() throws {
+    let backend = try CPUBackend(threads: 2)
+    let (x, up, dy) = (random(700 * 50, "x"), random(700 * 50, "up"), random(700 * 50, "dy"))
+    let tensor = { (values: [Float]) in backend.tensor(values, [700, 50]) }
+    let weight = backend.tensor(random(50, "w"), [50])
+    let norms = [DType.float32, .bfloat16].map { backend.rmsNorm(tensor(x), weight, epsilon: 1e-5, as: $0) }
+    XCTAssertEqual(backend.read(norms[1].y), backend.read(norms[0].y).map(rounded))
+    XCTAssertEqual(backend.read(norms[1].inverse), backend.read(norms[0].inverse))
+    for kind in [Activation.silu, .gelu, .geluTanh] {
+      let gated = [DType.float32, .bfloat16].map { backend.gate(kind, tensor(x), tensor(up), as: $0) }
+      XCTAssertEqual(backend.read(gated[1]), backend.read(gated[0]).map(rounded))
+      let gradients = [DType.float32, .bfloat16].map {
+        backend.gateBackward(kind, tensor(x), tensor(up), tensor(dy), as: $0)
+      }
+      XCTAssertEqual(backend.read(gradients[1].gate), backend.read(gradients[0].gate).map(rounded))
+      XCTAssertEqual(backend.read(gradients[1].up), backend.read(gradients[0].up).map(rounded))
+    }
+    let dropout = try XCTUnwrap(Dropout(rate: 0.3, RandomStream([5])))
+    XCTAssertEqual(
+      backend.read(backend.dropout(backend.cast(tensor(x), to: .bfloat16), dropout)),
+      backend.read(backend.dropout(tensor(x.map(rounded)), dropout)).map(rounded))
+  }
+
+  func testHalfPrecisionWeightsBecomeBF16() throws {
+    let backend = try CPUBackend(threads: 1)
+    let values: [Float16] = [1, -2.5, 0.333, 65504, 0x1p-24]
+    let owner = NSObject()
+    values.withUnsafeBytes { bytes in
+      let stored = backend.adopt(bytes, shape: [5], dtype: .float16, owner: owner)
+      XCTAssertEqual(backend.read(backend.cast(stored, to: .bfloat16)), values.map { rounded(Float($0)) })
+    }
+  }
 }

@@ -6,19 +6,8 @@ import XCTest
 final class ProductTests: XCTestCase {
   private let ways = ProductKernels.tested
 
-  /// To the nearest bf16 number, ties to the even one.
-  private func rounded(_ x: Float) -> Float {
-    let bits = x.bitPattern
-    return Float(bitPattern: (bits + 0x7fff + (bits >> 16) & 1) & 0xffff_0000)
-  }
-
   /// What a device makes of a number that it multiplies with a bf16 one.
   private func near(_ x: Float, _ backend: CPUBackend) -> Float { backend.multipliesBFloat16 ? rounded(x) : x }
-
-  private func random(_ count: Int, _ name: String) -> [Float] {
-    let stream = RandomStream([11]).named(name)
-    return (0..<count).map { Float(stream.uniform(at: $0) * 2 - 1) }
-  }
 
   /// Values as bf16, between two rows of NaN that nothing may read.
   private func guarded(_ values: [Float], _ shape: [Int], _ backend: CPUBackend) -> Tensor {
@@ -47,7 +36,7 @@ final class ProductTests: XCTestCase {
   ) throws {
     let backend = try way.backend(threads: 2)
     let isHalf = type == .bfloat16
-    let near = { [self] (x: Float) in isHalf ? rounded(x) : x }
+    let near = { (x: Float) in isHalf ? rounded(x) : x }
     let (a, b, before) = (random(m * k, "a").map(near), random(n * k, "b").map(near), random(m * n, "before"))
     let first = framed(a, m, k, transposed: transposed.a, type, backend)
     let second = framed(b, k, n, transposed: transposed.b, type, backend)
@@ -268,60 +257,6 @@ final class ProductTests: XCTestCase {
     }
   }
 
-  func testRanksThatMultiplyInDifferentWaysAreTold() {
-    let old: [ProductKernels] = [.avx512BF16, .avx512, .avx2, .openBLAS]
-    let new = [.amx] + old
-    XCTAssertNil(ProductKernels.difference(chosen: [.amx], available: [new]))
-    XCTAssertNil(ProductKernels.difference(chosen: [.avx2, .avx2], available: [new, [.avx2, .openBLAS]]))
-    XCTAssertNil(ProductKernels.difference(chosen: [.avx2, .avx512], available: [new, old]), "the same bits")
-    XCTAssertEqual(
-      ProductKernels.difference(chosen: [.avx512BF16, .amx, .amx], available: [old, new, new]),
-      "ranks multiply in different ways, 2 with AVX-512, bf16 by AMX and 1 with AVX-512, bf16 by AVX512-BF16, so that "
-        + "bits in bfloat16 depend on which of them computes what; MMDIST_PRODUCTS=avx512BF16 on all makes their products alike"
-    )
-    XCTAssertEqual(
-      ProductKernels.difference(chosen: [.openBLAS, .avx2], available: [[.openBLAS], new]),
-      "ranks multiply in different ways, 1 with AVX2, bf16 widened to f32 and 1 with OpenBLAS, bf16 widened to f32, so "
-        + "that bits depend on which of them computes what; MMDIST_PRODUCTS=openBLAS on all makes their products alike")
-  }
-
-  func testTransposition() throws {
-    let backend = try CPUBackend(threads: 3)
-    for (rows, width) in [(1, 1), (5, 3), (16, 16), (100, 7), (3, 300), (1000, 33)] {
-      let values = random(rows * width, "x")
-      let x = backend.tensor(values, [rows, width])
-      let expected = (0..<rows * width).map { values[$0 % rows * width + $0 / rows] }
-      XCTAssertEqual(backend.read(backend.transposed(x, as: .float32)), expected)
-      let half = backend.transposed(x, as: .bfloat16)
-      XCTAssertEqual(half.shape, [width, rows])
-      XCTAssertEqual(backend.read(half), expected.map(rounded))
-      XCTAssertEqual(backend.read(backend.transposed(half, as: .float32)), values.map(rounded))
-    }
-  }
-
-  func testKernelsThatWriteBF16RoundWhatTheyWouldWrite() throws {
-    let backend = try CPUBackend(threads: 2)
-    let (x, up, dy) = (random(700 * 50, "x"), random(700 * 50, "up"), random(700 * 50, "dy"))
-    let tensor = { (values: [Float]) in backend.tensor(values, [700, 50]) }
-    let weight = backend.tensor(random(50, "w"), [50])
-    let norms = [DType.float32, .bfloat16].map { backend.rmsNorm(tensor(x), weight, epsilon: 1e-5, as: $0) }
-    XCTAssertEqual(backend.read(norms[1].y), backend.read(norms[0].y).map(rounded))
-    XCTAssertEqual(backend.read(norms[1].inverse), backend.read(norms[0].inverse))
-    for kind in [Activation.silu, .gelu, .geluTanh] {
-      let gated = [DType.float32, .bfloat16].map { backend.gate(kind, tensor(x), tensor(up), as: $0) }
-      XCTAssertEqual(backend.read(gated[1]), backend.read(gated[0]).map(rounded))
-      let gradients = [DType.float32, .bfloat16].map {
-        backend.gateBackward(kind, tensor(x), tensor(up), tensor(dy), as: $0)
-      }
-      XCTAssertEqual(backend.read(gradients[1].gate), backend.read(gradients[0].gate).map(rounded))
-      XCTAssertEqual(backend.read(gradients[1].up), backend.read(gradients[0].up).map(rounded))
-    }
-    let dropout = try XCTUnwrap(Dropout(rate: 0.3, RandomStream([5])))
-    XCTAssertEqual(
-      backend.read(backend.dropout(backend.cast(tensor(x), to: .bfloat16), dropout)),
-      backend.read(backend.dropout(tensor(x.map(rounded)), dropout)).map(rounded))
-  }
-
   func testGradientThroughAFrozenWeight() throws {
     let (rows, inputs, outputs) = (21, 70, 45)
     for way in ways {
@@ -407,22 +342,6 @@ final class ProductTests: XCTestCase {
           XCTAssertEqual(Double(dHidden[i * width + j]), sum, accuracy: 0x1p-9 * absolute + 1e-6, "\(way)")
         }
       }
-    }
-  }
-
-  func testHalfPrecisionWeightsBecomeBF16() throws {
-    let backend = try CPUBackend(threads: 1)
-    let values: [Float16] = [1, -2.5, 0.333, 65504, 0x1p-24]
-    let owner = NSObject()
-    values.withUnsafeBytes { bytes in
-      let stored = backend.adopt(bytes, shape: [5], dtype: .float16, owner: owner)
-      XCTAssertEqual(backend.read(backend.cast(stored, to: .bfloat16)), values.map { rounded(Float($0)) })
-    }
-  }
-
-  func testSummarySaysHow() throws {
-    for way in ways {
-      XCTAssertTrue(try way.backend(threads: 1).summary.contains("products \(way.rawValue)"))
     }
   }
 }

@@ -3,7 +3,7 @@ import Ground
 import Kernels
 import Synchronization
 
-/// The host processor: C kernels, OpenBLAS products on single threads, one pool of workers.
+/// The host processor: C kernels, each call on one thread, and one pool of workers.
 public final class CPUBackend: Backend {
   let workers: Workers
   let pool = MemoryPool()
