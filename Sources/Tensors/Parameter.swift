@@ -14,6 +14,8 @@ public final class Parameter {
   public var operandType: DType? { didSet { rounded = nil } }
   private var held: Tensor?
   private var rounded: Tensor?
+  /// Goes up whenever the value may have become another: what was made of it holds as long as this stays.
+  public private(set) var version = 0
 
   public init(name: String, shape: [Int]) {
     self.name = name
@@ -32,7 +34,7 @@ public final class Parameter {
     set {
       precondition(newValue.shape == shape, "parameter \(name): \(shape) is given \(newValue.shape)")
       held = newValue
-      rounded = nil
+      valueChanged()
     }
   }
 
@@ -49,5 +51,8 @@ public final class Parameter {
   }
 
   /// To be called when the memory of `value` was written to.
-  public func valueChanged() { rounded = nil }
+  public func valueChanged() {
+    rounded = nil
+    version += 1
+  }
 }

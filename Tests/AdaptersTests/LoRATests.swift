@@ -48,6 +48,41 @@ final class LoRATests: FolderTests {
     }
   }
 
+  /// What does not change between updates is not computed for every token.
+  func testLengthsOfRowsAreFoundOnceForEachUpdate() throws {
+    let profile = Profile(limit: 1000)
+    profile.isRecording = true
+    let backend = ProfiledBackend(try CPUBackend(threads: 1), profile)
+    var settings = LoRASettings(rank: 4, alpha: 8, dropout: 0, targets: .names(["q_proj"]))
+    settings.hasMagnitudes = true
+    let adapted = try AdaptedModel(
+      ModelFolder(Golden("llava-clip-llama").modelFolder), methods: [.language: .lora(settings)])
+    try adapted.loadWeights(adapter: nil, seed: 3, precision: .float32, backend: backend)
+    let layer = try XCTUnwrap(adapted.lowRankLayers.first)
+    let x = backend.tensor((0..<3 * layer.base.inputs).map { Float($0 % 7) }, [3, layer.base.inputs])
+
+    func output() -> (values: [Float], searches: Int) {
+      _ = profile.take()
+      let y = Context(backend).linear(x, layer.projection(Context(backend)))
+      return (backend.read(y), profile.take().spans.filter { $0.name == "outputNorms" }.count)
+    }
+    let first = output()
+    let again = output()
+    XCTAssertEqual([first.searches, again.searches], [1, 0])
+    XCTAssertEqual(again.values, first.values)
+    let up = (0..<layer.up.count).map { Float($0 % 5) / 10 }
+    up.withUnsafeBytes { backend.overwrite(layer.up.value, with: $0) }
+    layer.up.valueChanged()
+    let updated = output()
+    XCTAssertEqual(updated.searches, 1)
+    // Not what the old lengths would make of it.
+    XCTAssertNotEqual(updated.values, first.values)
+    layer.up.value = backend.tensor(up, layer.up.shape)
+    let given = output()
+    XCTAssertEqual(given.searches, 1)
+    XCTAssertEqual(given.values, updated.values)
+  }
+
   func testTheSeedAndTheNameDecideEveryNumber() throws {
     let backend = try CPUBackend(threads: 1)
     let first = downs(try adapted("llava-clip-llama", .allLinear, backend), backend)

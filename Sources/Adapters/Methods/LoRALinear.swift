@@ -18,6 +18,8 @@ public final class LoRALinear: LinearLayer {
   private let dropout: Float
   /// A and B as they were when the weight gave up s B A, so that an adapter of the whole weight can be written.
   private(set) var origin: (down: Tensor, up: Tensor)?
+  /// ‖W + s B A‖ of every output, and of which versions of these three.
+  private var lengths: (norms: Tensor, versions: [Int])?
 
   init(_ base: Linear, _ scope: Scope, _ settings: LoRASettings, rank: Int, alpha: Double) {
     self.base = base
@@ -36,11 +38,25 @@ public final class LoRALinear: LinearLayer {
 
   public func projection(_ context: Context) -> Projection {
     let dropout = Dropout(rate: dropout, context.randomness?.named(base.path))
-    let magnitude = magnitude.map { context[$0] }
+    let (down, up) = (context[down], context[up])
+    guard let magnitude else {
+      return base.projection(context, update: LowRank(down: down, up: up, scale: scale, dropout: dropout))
+    }
     return base.projection(
       context,
       update: LowRank(
-        down: context[down], up: context[up], scale: scale, dropout: dropout, magnitude: magnitude))
+        down: down, up: up, scale: scale, dropout: dropout, magnitude: context[magnitude],
+        norms: knownNorms(context[base.weight], down, up, context.backend)))
+  }
+
+  /// ‖W + s B A‖ of every output. Finding them takes longer than a product for one token, and they stay as they are
+  /// from one update to the next.
+  private func knownNorms(_ weight: Tensor, _ down: Tensor, _ up: Tensor, _ backend: any Backend) -> Tensor {
+    let versions = [base.weight, self.down, self.up].map(\.version)
+    if let lengths, lengths.versions == versions { return lengths.norms }
+    let norms = backend.outputNorms(weight, base.layout, down: down, up: up, scale: scale)
+    lengths = (norms, versions)
+    return norms
   }
 }
 

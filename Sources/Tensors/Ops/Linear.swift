@@ -19,13 +19,18 @@ public struct LowRank {
   public let dropout: Dropout?
   /// The length of every row of the updated weight, [out]; nil where the update decides it.
   public let magnitude: Tensor?
+  /// How long these rows are without it, [out]: ``Backend/outputNorms(_:_:down:up:scale:)``; nil where nobody knows yet.
+  public let norms: Tensor?
 
-  public init(down: Tensor, up: Tensor, scale: Float, dropout: Dropout? = nil, magnitude: Tensor? = nil) {
+  public init(
+    down: Tensor, up: Tensor, scale: Float, dropout: Dropout? = nil, magnitude: Tensor? = nil, norms: Tensor? = nil
+  ) {
     self.down = down
     self.up = up
     self.scale = scale
     self.dropout = dropout
     self.magnitude = magnitude
+    self.norms = norms
   }
 }
 

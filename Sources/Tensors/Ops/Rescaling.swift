@@ -14,8 +14,10 @@ struct Rescaling {
     of product: Tensor, _ projection: Projection, _ update: LowRank, _ magnitude: Tensor, _ backend: any Backend
   ) {
     self.product = product
-    norms = backend.outputNorms(
-      projection.weight, projection.layout, down: update.down, up: update.up, scale: update.scale)
+    norms =
+      update.norms
+      ?? backend.outputNorms(
+        projection.weight, projection.layout, down: update.down, up: update.up, scale: update.scale)
     factors = backend.divide(magnitude, by: norms)
   }
 
@@ -49,7 +51,8 @@ extension Context {
     let (seen, rest) = part(x, dropout)
     let (weight, layout) = (projection.weight, projection.layout)
     let plain = linear(rest, Projection(weight, bias: projection.bias, layout: layout), addingTo: residual)
-    let whole = LowRank(down: update.down, up: update.up, scale: update.scale, magnitude: update.magnitude)
+    let whole = LowRank(
+      down: update.down, up: update.up, scale: update.scale, magnitude: update.magnitude, norms: update.norms)
     return linear(seen, Projection(weight, layout: layout, update: whole), addingTo: plain)
   }
 
