@@ -116,20 +116,20 @@ public protocol Backend: AnyObject, Sendable {
   func patches(_ pixels: Tensor, size: Int) -> Tensor
 
   // Loss
-  /// Negative log-likelihood of each row's target under softmax(hidden · headᵀ), in blocks of rows.
-  /// `wants` also gives d Σ weight · nll / d hidden and, where `head` is wanted, / d head, with `rowWeights` [T], nil for
-  /// 1; a row of weight 1 has the bits that it has without weights.
+  /// Negative log-likelihood of each row's target under softmax(logits), in blocks of rows, and the gradients of
+  /// Σ weight · nll that the terms want, with `rowWeights` [T], nil for 1; a row of weight 1 has the bits that it has
+  /// without weights.
   func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?)
+    _ logits: [LogitTerm], targets: Tensor, rowWeights: Tensor?
+  ) -> (nll: Tensor, gradients: [LogitTerm.Gradients])
 
-  /// The losses [T, 3] of `terms` under softmax(hidden · headᵀ), unweighted, in blocks of rows; a teacher's logits come
-  /// from its own states and head. `gradients` also gives d Σ weight · loss / d hidden and, where wanted, / d head, the
-  /// losses of each row multiplied by `rowWeights` [T] first.
+  /// The losses [T, 3] of `terms` under softmax(logits), unweighted, in blocks of rows, and the gradients of
+  /// Σ weight · loss that the logits' terms want, the losses of each row multiplied by `rowWeights` [T] first; a
+  /// teacher's logits come from its own states and head.
   func tokenLosses(
-    hidden: Tensor, head: Tensor, targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
-    rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (losses: Tensor, hidden: Tensor?, head: Tensor?)
+    _ logits: [LogitTerm], targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
+    rowWeights: Tensor?
+  ) -> (losses: Tensor, gradients: [LogitTerm.Gradients])
 
   // Optimiser
   /// Σ x², in a fixed order and double precision.
@@ -141,11 +141,13 @@ public protocol Backend: AnyObject, Sendable {
 }
 
 extension Backend {
-  /// Where all rows count alike.
+  /// Under softmax(hidden · headᵀ).
   public func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, wants: (hidden: Bool, head: Bool)
+    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor? = nil, wants: (hidden: Bool, head: Bool)
   ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
-    crossEntropy(hidden: hidden, head: head, targets: targets, rowWeights: nil, wants: wants)
+    let term = LogitTerm(hidden, head, wants: (states: wants.hidden, matrix: wants.head))
+    let found = crossEntropy([term], targets: targets, rowWeights: rowWeights)
+    return (found.nll, found.gradients[0].states, found.gradients[0].matrix)
   }
 
   /// Zeros of any type.

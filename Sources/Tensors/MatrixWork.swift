@@ -23,14 +23,19 @@ enum MatrixWork {
       narrowOperations: isNarrow ? operations : 0)
   }
 
-  /// hidden[T, D] × head[V, D]ᵀ, and as much again for each gradient that is wanted.
-  static func crossEntropy(_ hidden: Tensor, _ head: Tensor, _ wants: (hidden: Bool, head: Bool)) -> Profile.Work {
-    let products = 1 + (wants.hidden ? 1 : 0) + (wants.head ? 1 : 0)
-    let (operations, isNarrow) = (2 * hidden.rows * head.width * head.rows, head.dtype == .bfloat16)
-    // The gradient of the head has a transposed factor, which stays in f32.
+  /// states[T, D] × matrix[V, D]ᵀ for each term, and as much again for each gradient that is wanted.
+  static func logits(_ terms: [LogitTerm]) -> Profile.Work {
+    var (operations, narrow) = (0, 0)
+    for term in terms {
+      let own = 2 * term.states.rows * term.matrix.width * term.matrix.rows
+      operations += own * (1 + (term.wants.states ? 1 : 0) + (term.wants.matrix ? 1 : 0))
+      // The gradient of a matrix has a transposed factor, which stays in f32.
+      if term.matrix.dtype == .bfloat16 { narrow += own * (term.wants.states ? 2 : 1) }
+    }
     return Profile.Work(
-      shapes: [hidden.shape, head.shape], type: isNarrow ? "BF16" : "F32", operations: products * operations,
-      narrowOperations: isNarrow ? (wants.hidden ? 2 : 1) * operations : 0)
+      shapes: terms.flatMap { [$0.states.shape, $0.matrix.shape] },
+      type: terms.contains { $0.matrix.dtype == .bfloat16 } ? "BF16" : "F32", operations: operations,
+      narrowOperations: narrow)
   }
 }
 

@@ -181,19 +181,18 @@ public final class ProfiledBackend: Backend {
   // MARK: Loss and optimiser
 
   public func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
-    span("crossEntropy", [hidden, head], MatrixWork.crossEntropy(hidden, head, wants)) {
-      base.crossEntropy(hidden: hidden, head: head, targets: targets, rowWeights: rowWeights, wants: wants)
+    _ logits: [LogitTerm], targets: Tensor, rowWeights: Tensor?
+  ) -> (nll: Tensor, gradients: [LogitTerm.Gradients]) {
+    span("crossEntropy", logits.flatMap { [$0.states, $0.matrix] }, MatrixWork.logits(logits)) {
+      base.crossEntropy(logits, targets: targets, rowWeights: rowWeights)
     }
   }
   public func tokenLosses(
-    hidden: Tensor, head: Tensor, targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
-    rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (losses: Tensor, hidden: Tensor?, head: Tensor?) {
-    span("tokenLosses", [hidden, head], MatrixWork.crossEntropy(hidden, head, wants)) {
-      base.tokenLosses(
-        hidden: hidden, head: head, targets: targets, teacher: teacher, terms, rowWeights: rowWeights, wants: wants)
+    _ logits: [LogitTerm], targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
+    rowWeights: Tensor?
+  ) -> (losses: Tensor, gradients: [LogitTerm.Gradients]) {
+    span("tokenLosses", logits.flatMap { [$0.states, $0.matrix] }, MatrixWork.logits(logits)) {
+      base.tokenLosses(logits, targets: targets, teacher: teacher, terms, rowWeights: rowWeights)
     }
   }
   public func sumOfSquares(_ x: Tensor) -> Double { span("sumOfSquares", [x]) { base.sumOfSquares(x) } }

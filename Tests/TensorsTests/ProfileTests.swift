@@ -120,6 +120,26 @@ final class ProfileTests: XCTestCase {
     }
   }
 
+  /// A frozen head gets no gradient and no copy in another type for the sake of its update.
+  func testCrossEntropyUnderALowRankUpdate() throws {
+    let found = try recording { backend in
+      let context = Context(backend, recording: true)
+      let (hidden, head) = (self.random([4, 6], "x", backend), self.random([10, 6], "h", backend))
+      let (down, up) = (self.random([2, 6], "a", backend), self.random([10, 2], "b", backend))
+      for tensor in [hidden, down, up] { context.watch(tensor) }
+      let (sum, _) = context.crossEntropy(
+        hidden: hidden,
+        Projection(backend.cast(head, to: .bfloat16), update: LowRank(down: down, up: up, scale: 2)),
+        targets: backend.tensor([1, 2, 3, 9]))
+      context.backward(from: sum, seed: backend.tensor([1], [1]), watched: [hidden, down, up]) { _, _ in }
+    }
+    let loss = try XCTUnwrap(found.spans.first { $0.name == "crossEntropy" }?.work)
+    let (whole, low) = (2 * 4 * 6 * 10, 2 * 4 * 2 * 10)
+    XCTAssertEqual(loss.operations, 2 * whole + 3 * low)
+    XCTAssertEqual(loss.narrowOperations, 2 * whole)
+    XCTAssertFalse(found.spans.contains { $0.name == "joinColumns" })
+  }
+
   // MARK: Recording
 
   /// The same bits with and without, and one span for each primitive, in order.

@@ -1,3 +1,24 @@
+/// What logits are the sum of, states · matrixᵀ: one such term is of a head, another of its low-rank update.
+public struct LogitTerm {
+  /// Of both, where they are wanted: [T, D] and [V, D].
+  public typealias Gradients = (states: Tensor?, matrix: Tensor?)
+
+  /// [T, D]
+  public let states: Tensor
+  /// [V, D]
+  public let matrix: Tensor
+  /// Which gradients somebody needs.
+  public let wants: (states: Bool, matrix: Bool)
+
+  public init(_ states: Tensor, _ matrix: Tensor, wants: (states: Bool, matrix: Bool)) {
+    self.states = states
+    self.matrix = matrix
+    self.wants = wants
+  }
+
+  var wantsAny: Bool { wants.states || wants.matrix }
+}
+
 extension Context {
   /// Σ over rows of −weight · log softmax(hidden · headᵀ)[target], head and loss in one, in blocks of rows.
   ///
@@ -6,36 +27,41 @@ extension Context {
   public func crossEntropy(
     hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor? = nil
   ) -> (sum: Tensor, nll: Tensor) {
-    let backend = backend
-    let found = backend.crossEntropy(
-      hidden: hidden, head: head, targets: targets, rowWeights: weights, wants: (tracks(hidden), tracks(head)))
-    let total = weightedSum(backend.read(found.nll), weights.map(backend.read))
-    let sum = backend.tensor([Float(total)], [1])
-    record("crossEntropy", inputs: [hidden, head], output: sum) { seed in
-      let factor = backend.read(seed)[0]
-      let scaled = { (gradient: Tensor) in factor == 1 ? gradient : backend.scale(gradient, by: factor) }
-      return [found.hidden.map(scaled), found.head.map(scaled)]
-    }
-    return (sum, found.nll)
+    crossEntropy(hidden: hidden, Projection(head), targets: targets, weights: weights)
   }
 
-  /// The same under a head with a low-rank update: [h, s · h Aᵀ] times [W, B] is the product with W + s B A.
+  /// The same under a head with a low-rank update: logits h Wᵀ + (s · dropout(h) Aᵀ) Bᵀ.
   ///
   /// - Precondition: the head has no bias, and its update no magnitude.
   public func crossEntropy(
     hidden: Tensor, _ head: Projection, targets: Tensor, weights: Tensor? = nil
   ) -> (sum: Tensor, nll: Tensor) {
-    let (hidden, head) = plainHead(hidden, head)
-    return crossEntropy(hidden: hidden, head: head, targets: targets, weights: weights)
+    let (backend, logits) = (backend, logitTerms(hidden, head))
+    let found = backend.crossEntropy(logits, targets: targets, rowWeights: weights)
+    let total = weightedSum(backend.read(found.nll), weights.map(backend.read))
+    let sum = backend.tensor([Float(total)], [1])
+    record("crossEntropy", inputs: logits.flatMap { [$0.states, $0.matrix] }, output: sum) {
+      scaled(found.gradients, by: backend.read($0)[0], backend)
+    }
+    return (sum, found.nll)
   }
 
-  /// States and a matrix whose product is what a head makes of the states.
-  private func plainHead(_ hidden: Tensor, _ head: Projection) -> (hidden: Tensor, head: Tensor) {
-    guard let update = head.update else { return (hidden, head.weight) }
+  /// The products whose sum is what a head makes of states.
+  private func logitTerms(_ hidden: Tensor, _ head: Projection) -> [LogitTerm] {
+    func term(_ states: Tensor, _ matrix: Tensor) -> LogitTerm {
+      LogitTerm(states, matrix, wants: (tracks(states), tracks(matrix)))
+    }
+    guard let update = head.update else { return [term(hidden, head.weight)] }
     precondition(head.bias == nil && head.layout == .outputsFirst && update.magnitude == nil, "crossEntropy: the head")
     let low = scale(linear(dropout(hidden, update.dropout), Projection(update.down)), by: update.scale)
-    let weight = backend.cast(head.weight, to: .float32)
-    return (joinColumns([hidden, low]), joinColumns([weight, update.up]))
+    return [term(hidden, head.weight), term(low, update.up)]
+  }
+}
+
+/// The gradients of terms, in the order of their states and matrices.
+private func scaled(_ gradients: [LogitTerm.Gradients], by factor: Float, _ backend: any Backend) -> [Tensor?] {
+  gradients.flatMap { [$0.states, $0.matrix] }.map { gradient in
+    factor == 1 ? gradient : gradient.map { backend.scale($0, by: factor) }
   }
 }
 
@@ -71,11 +97,8 @@ extension Context {
     hidden: Tensor, _ head: Projection, targets: Tensor, weights: Tensor? = nil,
     teacher: (hidden: Tensor, head: Tensor)? = nil, _ terms: TokenTerms
   ) -> (sum: Tensor, crossEntropy: Double, squaredLogSum: Double, distillation: Double) {
-    let backend = backend
-    let (hidden, head) = plainHead(hidden, head)
-    let found = backend.tokenLosses(
-      hidden: hidden, head: head, targets: targets, teacher: teacher, terms, rowWeights: weights,
-      wants: (tracks(hidden), tracks(head)))
+    let (backend, logits) = (backend, logitTerms(hidden, head))
+    let found = backend.tokenLosses(logits, targets: targets, teacher: teacher, terms, rowWeights: weights)
     let (losses, counts) = (backend.read(found.losses), weights.map(backend.read))
     let sums = (0..<3).map { term in
       weightedSum(stride(from: term, to: losses.count, by: 3).map { losses[$0] }, counts)
@@ -84,26 +107,22 @@ extension Context {
       Double(terms.crossEntropy) * sums[0] + Double(terms.squaredLogSum) * sums[1] + Double(terms.distillation)
       * sums[2]
     let sum = backend.tensor([Float(total)], [1])
-    record("tokenLosses", inputs: [hidden, head], output: sum) { seed in
-      let factor = backend.read(seed)[0]
-      let scaled = { (gradient: Tensor) in factor == 1 ? gradient : backend.scale(gradient, by: factor) }
-      return [found.hidden.map(scaled), found.head.map(scaled)]
+    record("tokenLosses", inputs: logits.flatMap { [$0.states, $0.matrix] }, output: sum) {
+      scaled(found.gradients, by: backend.read($0)[0], backend)
     }
     return (sum, sums[0], sums[1], sums[2])
   }
 
   /// −log softmax(hidden · headᵀ)[target] of each row, [T]; logits are computed again for the gradient.
   public func tokenLogLosses(hidden: Tensor, _ head: Projection, targets: Tensor) -> Tensor {
-    let backend = backend
-    let (hidden, head) = plainHead(hidden, head)
-    let nll = backend.crossEntropy(hidden: hidden, head: head, targets: targets, wants: (false, false)).nll
-    let wants = (hidden: tracks(hidden), head: tracks(head))
-    record("tokenLogLosses", inputs: [hidden, head], output: nll) { dNLL in
+    let (backend, logits) = (backend, logitTerms(hidden, head))
+    let silent = logits.map { LogitTerm($0.states, $0.matrix, wants: (false, false)) }
+    let nll = backend.crossEntropy(silent, targets: targets, rowWeights: nil).nll
+    record("tokenLogLosses", inputs: logits.flatMap { [$0.states, $0.matrix] }, output: nll) { dNLL in
       var terms = TokenTerms()
       terms.crossEntropy = 1
-      let found = backend.tokenLosses(
-        hidden: hidden, head: head, targets: targets, teacher: nil, terms, rowWeights: dNLL, wants: wants)
-      return [found.hidden, found.head]
+      let found = backend.tokenLosses(logits, targets: targets, teacher: nil, terms, rowWeights: dNLL)
+      return scaled(found.gradients, by: 1, backend)
     }
     return nll
   }

@@ -2,37 +2,37 @@ import Kernels
 
 extension CPUBackend {
   public func crossEntropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (nll: Tensor, hidden: Tensor?, head: Tensor?) {
+    _ logits: [LogitTerm], targets: Tensor, rowWeights: Tensor?
+  ) -> (nll: Tensor, gradients: [LogitTerm.Gradients]) {
+    let (rows, classes) = (logits[0].states.rows, logits[0].matrix.rows)
     precondition(
-      hidden.rows == targets.count && rowWeights?.count ?? hidden.rows == hidden.rows,
-      "crossEntropy: \(hidden.shape), \(targets.count) targets, \(rowWeights?.count ?? hidden.rows) weights")
-    let (classes, nll, wanted) = (head.rows, floats([hidden.rows]), wants.hidden || wants.head)
-    let found = logitBlocks(hidden, head, wants) { block, logits in
+      rows == targets.count && rowWeights?.count ?? rows == rows,
+      "crossEntropy: \(rows) rows, \(targets.count) targets, \(rowWeights?.count ?? rows) weights")
+    let (nll, wanted) = (floats([rows]), logits.contains(where: \.wantsAny))
+    let gradients = logitBlocks(logits) { block, logits in
       workers.run(block.count) { row in
         mmd_cross_entropy(
           logits.floats + row * classes, targets.integers + block.lowerBound + row, nll.floats + block.lowerBound + row,
           1, classes, rowWeights.map { $0.floats[block.lowerBound + row] } ?? 1, wanted)
       }
     }
-    return (nll, found.hidden, found.head)
+    return (nll, gradients)
   }
 
   public func tokenLosses(
-    hidden: Tensor, head: Tensor, targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
-    rowWeights: Tensor?, wants: (hidden: Bool, head: Bool)
-  ) -> (losses: Tensor, hidden: Tensor?, head: Tensor?) {
-    let (classes, rows) = (head.rows, hidden.rows)
+    _ logits: [LogitTerm], targets: Tensor, teacher: (hidden: Tensor, head: Tensor)?, _ terms: TokenTerms,
+    rowWeights: Tensor?
+  ) -> (losses: Tensor, gradients: [LogitTerm.Gradients]) {
+    let (rows, classes) = (logits[0].states.rows, logits[0].matrix.rows)
     precondition(
       rows == targets.count && rowWeights?.count ?? rows == rows && teacher?.hidden.rows ?? rows == rows
         && teacher?.head.rows ?? classes == classes,
-      "tokenLosses: \(hidden.shape), \(targets.count) targets, \(classes) classes, a teacher of \(teacher?.head.rows ?? 0)"
-    )
-    let (losses, wanted) = (floats([rows, 3]), wants.hidden || wants.head)
+      "tokenLosses: \(rows) rows, \(targets.count) targets, \(classes) and \(teacher?.head.rows ?? 0) classes")
+    let (losses, wanted) = (floats([rows, 3]), logits.contains(where: \.wantsAny))
     let own = mmd_token_terms(
       cross_entropy: terms.crossEntropy, smoothing: terms.smoothing, squared_log_sum: terms.squaredLogSum,
       distillation: terms.distillation, temperature: terms.temperature)
-    let found = logitBlocks(hidden, head, wants) { block, logits in
+    let gradients = logitBlocks(logits) { block, logits in
       let theirs = teacher.map { product($0.hidden.slice(block), $0.head, transposed: true) }
       workers.run(block.count) { row in
         withUnsafePointer(to: own) { terms in
@@ -43,42 +43,44 @@ extension CPUBackend {
         }
       }
     }
-    return (losses, found.hidden, found.head)
+    return (losses, gradients)
   }
 
-  /// The logits hidden · headᵀ in blocks of rows, since those of all rows never exist together: `replace` puts their
-  /// gradients in their place, from which those of hidden states and head follow.
+  /// The logits in blocks of rows, since those of all rows never exist together: `replace` puts their gradients in their
+  /// place, from which those of states and matrices follow.
   private func logitBlocks(
-    _ hidden: Tensor, _ head: Tensor, _ wants: (hidden: Bool, head: Bool),
-    _ replace: (_ block: Range<Int>, _ logits: Tensor) -> Void
-  ) -> (hidden: Tensor?, head: Tensor?) {
-    precondition(hidden.width == head.width, "logits: \(hidden.shape) with head \(head.shape)")
-    let rows = hidden.rows
-    let dHidden = wants.hidden ? floats(hidden.shape) : nil
-    var dHead: Tensor?
+    _ terms: [LogitTerm], _ replace: (_ block: Range<Int>, _ logits: Tensor) -> Void
+  ) -> [LogitTerm.Gradients] {
+    let (rows, classes) = (terms[0].states.rows, terms[0].matrix.rows)
+    precondition(
+      terms.allSatisfy { $0.states.rows == rows && $0.matrix.rows == classes && $0.states.width == $0.matrix.width },
+      "logits: \(terms.map { "\($0.states.shape) with \($0.matrix.shape)" })")
+    let gradients = terms.map { term -> LogitTerm.Gradients in
+      (term.wants.states ? floats(term.states.shape) : nil, term.wants.matrix ? floats(term.matrix.shape) : nil)
+    }
     // Every block reads the whole head twice, which takes some rows to pay; equal blocks leave no short one.
-    let blocks = (rows - 1) / max(128, (32 << 20) / (head.rows * 4)) + 1
+    let blocks = (rows - 1) / max(128, (32 << 20) / (classes * 4)) + 1
     let blockRows = max(1, (rows + blocks - 1) / blocks)
     for first in stride(from: 0, to: rows, by: blockRows) {
       let block = first..<min(rows, first + blockRows)
-      let x = hidden.slice(block)
-      let logits = product(x, head, transposed: true)
+      let logits = product(
+        terms.map { ProductTerm(Factor($0.states.slice(block)), Factor($0.matrix, transposed: true)) })
       replace(block, logits)
-      if let dHidden {
-        product(Factor(logits), Factor(head), into: Factor(dHidden.slice(block)))
-      }
-      if wants.head {
-        let isFirst = dHead == nil
-        let sum = dHead ?? floats(head.shape)
-        // A first factor in bf16 cannot be transposed where it lies.
-        let across =
-          head.dtype == .bfloat16 && multipliesBFloat16
-          ? Factor(transposed(logits, as: .bfloat16)) : Factor(logits, transposed: true)
-        product(across, Factor(x), start: isFirst ? .zero : .target, into: Factor(sum))
-        dHead = sum
+      for (term, gradient) in zip(terms, gradients) {
+        if let states = gradient.states {
+          product(Factor(logits), Factor(term.matrix), into: Factor(states.slice(block)))
+        }
+        if let matrix = gradient.matrix {
+          // A first factor in bf16 cannot be transposed where it lies.
+          let across =
+            term.matrix.dtype == .bfloat16 && multipliesBFloat16
+            ? Factor(transposed(logits, as: .bfloat16)) : Factor(logits, transposed: true)
+          product(
+            across, Factor(term.states.slice(block)), start: first == 0 ? .zero : .target, into: Factor(matrix))
+        }
       }
     }
-    return (dHidden, wants.head ? dHead ?? zeros(head.shape) : nil)
+    return rows > 0 ? gradients : gradients.map { ($0.states, $0.matrix.map { zeros($0.shape) }) }
   }
 
   public func sumOfSquares(_ x: Tensor) -> Double {
