@@ -312,6 +312,8 @@ final class GradientTests: XCTestCase {
       let parts = context.columns(inputs[0], [0..<3, 3..<6, 6..<9])
       return context.gated(.silu, gate: context.add(parts[0], parts[1]), up: parts[2])
     }
+    // Between them columns that nobody takes, and a part that no gradient reaches.
+    try check("some columns", [[4, 9]]) { inputs, context in context.columns(inputs[0], [1..<3, 3..<4, 6..<8])[2] }
     try check("reshape", [[4, 6]]) { $1.activate(.silu, $1.reshape($0[0], [8, 3])) }
   }
 

@@ -13,9 +13,11 @@ extension Context {
     let (backend, rows) = (backend, table.rows)
     let y = backend.gatherRows(table, indices)
     record("gatherRows", inputs: [table], output: y) { dy in
-      let gradient = backend.scatterAddRows(dy, indices, rows: rows)
-      guard let fixedRow else { return [gradient] }
-      return [backend.replaceRows(gradient, backend.tensor([Int32(fixedRow)]), with: nil)]
+      guard let fixedRow else { return [backend.scatterAddRows(dy, indices, rows: rows)] }
+      let fixed = backend.withBytes(of: indices) { bytes in
+        bytes.bindMemory(to: Int32.self).enumerated().filter { $0.element == fixedRow }.map { Int32($0.offset) }
+      }
+      return [backend.scatterAddRows(backend.replaceRows(dy, backend.tensor(fixed), with: nil), indices, rows: rows)]
     }
     return y
   }
@@ -65,17 +67,21 @@ extension Context {
     return y
   }
 
-  /// Columns `range` of x: [T, D] → [T, range.count]
+  /// Columns `ranges` of x, from left to right: [T, D] → [T, range.count] each
   public func columns(_ x: Tensor, _ ranges: [Range<Int>]) -> [Tensor] {
-    let (backend, width) = (backend, x.width)
-    return ranges.map { range in
-      let y = backend.columns(x, range)
-      record("columns", inputs: [x], output: y) { dy in
-        let before = backend.zeros([dy.rows, range.lowerBound])
-        let after = backend.zeros([dy.rows, width - range.upperBound])
-        return [backend.joinColumns([before, dy, after])]
+    let (backend, rows, width) = (backend, x.rows, x.width)
+    let parts = ranges.map { backend.columns(x, $0) }
+    record("columns", inputs: [x], outputs: parts) { gradients in
+      var joined: [Tensor] = []
+      var end = 0
+      for (range, gradient) in zip(ranges, gradients) {
+        precondition(range.lowerBound >= end, "columns: \(ranges)")
+        if range.lowerBound > end { joined.append(backend.zeros([rows, range.lowerBound - end])) }
+        joined.append(gradient ?? backend.zeros([rows, range.count]))
+        end = range.upperBound
       }
-      return y
+      return [backend.joinColumns(end < width ? joined + [backend.zeros([rows, width - end])] : joined)]
     }
+    return parts
   }
 }

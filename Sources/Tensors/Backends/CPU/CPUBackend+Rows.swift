@@ -39,13 +39,15 @@ extension CPUBackend {
   public func joinColumns(_ parts: [Tensor]) -> Tensor {
     let (rows, width) = (parts[0].rows, parts.reduce(0) { $0 + $1.width })
     let y = floats([rows, width])
-    var column = 0
-    for part in parts {
-      precondition(part.rows == rows, "joinColumns: \(parts.map(\.shape))")
-      for row in 0..<rows {
-        memcpy(y.floats + row * width + column, part.floats + row * part.width, part.width * 4)
+    precondition(parts.allSatisfy { $0.rows == rows }, "joinColumns: \(parts.map(\.shape))")
+    workers.runs(of: rows, size: rowsPerPiece(width)) { range in
+      var column = 0
+      for part in parts {
+        for row in range {
+          memcpy(y.floats + row * width + column, part.floats + row * part.width, part.width * 4)
+        }
+        column += part.width
       }
-      column += part.width
     }
     return y
   }
@@ -53,8 +55,10 @@ extension CPUBackend {
   public func columns(_ x: Tensor, _ range: Range<Int>) -> Tensor {
     precondition(range.lowerBound >= 0 && range.upperBound <= x.width, "columns: \(range) of \(x.shape)")
     let y = floats([x.rows, range.count])
-    for row in 0..<x.rows {
-      memcpy(y.floats + row * range.count, x.floats + row * x.width + range.lowerBound, range.count * 4)
+    workers.runs(of: x.rows, size: rowsPerPiece(range.count)) { rows in
+      for row in rows {
+        memcpy(y.floats + row * range.count, x.floats + row * x.width + range.lowerBound, range.count * 4)
+      }
     }
     return y
   }

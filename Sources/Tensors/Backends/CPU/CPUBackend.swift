@@ -56,7 +56,7 @@ public final class CPUBackend: Backend {
 
   public func zeros(_ shape: [Int]) -> Tensor {
     let y = floats(shape)
-    memset(y.bytes, 0, y.byteCount)
+    workers.runs(of: y.count, size: elementsPerPiece) { memset(y.floats + $0.lowerBound, 0, $0.count * 4) }
     return y
   }
 
