@@ -33,4 +33,10 @@ final class ProductTileTests: XCTestCase {
       XCTAssertEqual(tile(m, n, threads: threads).count, count, "\(m) × \(n) for \(threads)")
     }
   }
+
+  /// Where a thread has many tiles, looking for a better cut would take longer than waiting for the last.
+  func testManyTilesAreTakenAsTheyCome() {
+    XCTAssertEqual(tile(32_772, 11_008, threads: 192).rowSize, 276)
+    XCTAssertEqual(tile(1288, 4864, threads: 4).rowSize, 264, "of 216 rows they would end together by a hair")
+  }
 }

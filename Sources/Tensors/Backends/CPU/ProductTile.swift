@@ -17,7 +17,9 @@ struct ProductTile {
     var parts = max(1, (m + 132) / 264)
     guard let threads else { return tile(parts: parts).rowSize }
     while tile(parts: parts).across * parts < 4 * threads, m / (parts + 1) >= 48 { parts += 1 }
-    let choices = (parts...parts + threads).filter { $0 == parts || m / $0 >= 48 }.map(tile)
+    // Of very many tiles the last is no long wait, and looking for better ones would be.
+    if tile(parts: parts).count >= 32 * threads { return tile(parts: parts).rowSize }
+    let choices = (parts...parts + min(threads, 16)).filter { $0 == parts || m / $0 >= 48 }.map(tile)
     let times = choices.map { $0.time(threads: threads) }
     return zip(choices, times).min { $0.1 < $1.1 }?.0.rowSize ?? choices[0].rowSize
   }
