@@ -55,6 +55,19 @@ final class LabelTests: XCTestCase {
     XCTAssert(auroc(scores: [], isPositive: []).isNaN)
   }
 
+  /// A draw of a set has the area that its samples have alone, whether it is a small or a large one.
+  func testAreasOfDraws() {
+    let scores = (0..<900).map { Double($0 * 7919 % 431) }
+    let holds = (0..<900).map { $0 * 31 % 97 < 40 }
+    let ranked = RankedScores(scores, isPositive: holds)
+    for count in [2, 3, 10, 25, 26, 27, 200, 900] {
+      let draw = (0..<count).map { $0 * $0 * 13 % 900 }
+      assertEqual(
+        ranked.area(of: draw), auroc(scores: draw.map { scores[$0] }, isPositive: draw.map { holds[$0] }))
+    }
+    for sample in [0, 5] { XCTAssert(ranked.area(of: [sample]).isNaN) }
+  }
+
   func testCalibration() throws {
     for golden in try fixture("labels").list("calibration") {
       assertEqual(

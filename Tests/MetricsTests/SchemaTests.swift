@@ -121,6 +121,13 @@ final class SchemaTests: XCTestCase {
     XCTAssertLessThan(Date().timeIntervalSince(start), 20)
   }
 
+  /// Repetitions of nothing, which would be counted for days.
+  func testNothingRepeatedIsNothing() throws {
+    let nothing = (0..<6).reduce("") { nested, _ in "(\(nested)){1000}" }
+    XCTAssertTrue(try Pattern("^a\(nothing)b$").isFound(in: "ab"))
+    XCTAssertFalse(try Pattern("^a(b{0}){1000}c$").isFound(in: "abc"))
+  }
+
   func testCategories() throws {
     XCTAssertTrue(try Pattern(#"^\p{Lu}\p{Ll}+\P{L}$"#).isFound(in: "Ärzte5"))
     XCTAssertFalse(try Pattern(#"^\p{L}$"#).isFound(in: "5"))

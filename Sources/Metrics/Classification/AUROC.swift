@@ -31,17 +31,28 @@ struct RankedScores {
 
   /// ``auroc(scores:isPositive:)`` of these samples, one as often as it is named.
   func area(of samples: [Int]) -> Double {
-    guard let ranks else { return .nan }
-    var counts = [(positive: Double, negative: Double)](repeating: (0, 0), count: count)
-    for sample in samples {
-      if isPositive[sample] { counts[ranks[sample]].positive += 1 } else { counts[ranks[sample]].negative += 1 }
-    }
+    let positives = samples.reduce(0) { $0 + (isPositive[$1] ? 1 : 0) }
+    guard let ranks, positives > 0, positives < samples.count else { return .nan }
     // Of each positive the negatives below it, and half of those beside it.
-    var (area, positives, negatives) = (0.0, 0.0, 0.0)
-    for (positive, negative) in counts {
-      area += positive * (negatives + negative / 2)
-      (positives, negatives) = (positives + positive, negatives + negative)
+    var (area, below) = (0.0, 0.0)
+    for (positive, negative) in counts(of: samples, ranks) {
+      area += positive * (below + negative / 2)
+      below += negative
     }
-    return positives > 0 && negatives > 0 ? area / (positives * negatives) : .nan
+    return area / (Double(positives) * below)
+  }
+
+  /// How many positives and negatives have each score, from the lowest on.
+  private func counts(of samples: [Int], _ ranks: [Int]) -> [(positive: Double, negative: Double)] {
+    // A small draw has few of the scores, which are sooner put in order than looked for among all.
+    let own = samples.count < count / 16 ? Set(samples.map { ranks[$0] }).sorted() : Array(0..<count)
+    var places: [Int: Int] = [:]
+    if own.count < count { for (place, rank) in own.enumerated() { places[rank] = place } }
+    var counts = [(positive: Double, negative: Double)](repeating: (0, 0), count: own.count)
+    for sample in samples {
+      let place = places[ranks[sample]] ?? ranks[sample]
+      if isPositive[sample] { counts[place].positive += 1 } else { counts[place].negative += 1 }
+    }
+    return counts
   }
 }

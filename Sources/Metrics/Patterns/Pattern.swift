@@ -51,7 +51,12 @@ struct Pattern: Sendable {
         states[loop] = .either(try add(item, before: loop, source), next)
         after = loop
       }
-      for _ in 0..<least { after = try add(item, before: after, source) }
+      for _ in 0..<least {
+        let count = states.count
+        after = try add(item, before: after, source)
+        // What stands for nothing is as much once as a thousand times.
+        if states.count == count { break }
+      }
       return after
     }
   }
