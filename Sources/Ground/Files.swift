@@ -118,12 +118,15 @@ public func parentFolder(of path: String) -> String {
   return folder.isEmpty ? "/" : folder
 }
 
-/// Puts a finished folder in the place of another: at every moment one of the two is whole.
+/// Puts a finished folder in the place of another: at every moment one of the two is whole, the former one as
+/// `.replaced` while neither has the name.
 public func replaceFolder(_ path: String, with finished: String) throws {
   let former = path + ".replaced"
-  try? FileManager.default.removeItem(atPath: former)
-  if FileManager.default.fileExists(atPath: path), rename(path, former) != 0 {
-    throw Fault(.cannotWrite, "cannot rename: \(systemReason())", at: path, "check the permissions")
+  if FileManager.default.fileExists(atPath: path) {
+    try? FileManager.default.removeItem(atPath: former)
+    guard rename(path, former) == 0 else {
+      throw Fault(.cannotWrite, "cannot rename: \(systemReason())", at: path, "check the permissions")
+    }
   }
   guard rename(finished, path) == 0 else {
     throw Fault(.cannotWrite, "cannot rename: \(systemReason())", at: finished, "check the permissions")
