@@ -49,7 +49,7 @@ extension Fault: CustomStringConvertible {
 extension Fault {
   /// Ends the process with this fault as its last line, where nothing can be thrown.
   public func endProcess() -> Never {
-    FileHandle.standardError.write(Data("mmdist: error: \(self)\n".utf8))
+    say("mmdist: error: \(self)\n", on: STDERR_FILENO)
     exit(kind.rawValue)
   }
 }

@@ -187,7 +187,7 @@ final class EvaluationProgress {
       let now = Date().timeIntervalSinceReferenceDate
       guard now - lastDrawn > 0.2 || done == all else { return }
       lastDrawn = now
-      FileHandle.standardOutput.write(Data("\r\u{1B}[K\(what): \(done) of \(all)".utf8))
+      say("\r\u{1B}[K\(what): \(done) of \(all)", on: STDOUT_FILENO)
       lineIsOpen = true
       if done == all { close() }
     } else if all >= 100, done * 10 / all > lastTenth {

@@ -1,4 +1,5 @@
 import Foundation
+import Ground
 import Training
 
 /// Shows a run: one line that is rewritten on a terminal, plain lines in a file.
@@ -27,7 +28,7 @@ final class Console: TrainingRun.Audience {
       let now = Date().timeIntervalSinceReferenceDate
       guard now - lastDrawn > 0.1 || report.step == steps else { return }
       lastDrawn = now
-      FileHandle.standardOutput.write(Data(("\r\u{1B}[K" + line).utf8))
+      say("\r\u{1B}[K" + line, on: STDOUT_FILENO)
       lineIsOpen = true
       if report.step == steps { closeLine() }
     } else {

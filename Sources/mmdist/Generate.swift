@@ -84,7 +84,7 @@ struct Generate: ParsableCommand {
     var text = TextStream(inputs.tokenizer, skipSpecialTokens: true)
     var whole = ""
     func write(_ piece: String) {
-      if stream { FileHandle.standardOutput.write(Data(piece.utf8)) } else { whole += piece }
+      if stream { say(piece, on: STDOUT_FILENO) } else { whole += piece }
     }
     var left = [sample]
     var isWhole = true
@@ -95,7 +95,7 @@ struct Generate: ParsableCommand {
       onEnd: { isWhole = $1.ending == .finished })
     write(text.finish())
     write("\n")
-    if !stream { FileHandle.standardOutput.write(Data(whole.utf8)) }
+    try Array(whole.utf8).withUnsafeBytes { try writeAll($0, to: STDOUT_FILENO, path: "standard output") }
     if grammar != nil, !isWhole {
       throw Fault(
         .badData, "the JSON text is not whole after \(maxNewTokens) tokens", at: "--max-new-tokens",

@@ -30,6 +30,7 @@ struct Mmdist: ParsableCommand {
 
   /// Parses and runs; every failure is one line on standard error and an exit code of sysexits.
   static func main() {
+    openClosedStandardStreams()
     do {
       try checkCommandName()
       var command = try parseAsRoot()
@@ -79,9 +80,9 @@ protocol ParallelCommand: ParsableCommand {}
 
 /// Writes a line at once, so that what watches a file or a pipe sees it.
 func printLine(_ line: String) {
-  FileHandle.standardOutput.write(Data((line + "\n").utf8))
+  say(line + "\n", on: STDOUT_FILENO)
 }
 
 func writeToStandardError(_ text: String) {
-  FileHandle.standardError.write(Data(text.utf8))
+  say(text, on: STDERR_FILENO)
 }
