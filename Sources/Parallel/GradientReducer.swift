@@ -32,6 +32,9 @@ public final class GradientReducer {
   private let exchange: BucketExchange
   private let zeros = FlatBuffer(count: sumBlock)
 
+  /// How many partial sums of the whole layout this rank keeps memory for.
+  var slotCount: Int { exchange.sums.own.count }
+
   /// How many slots each rank shares.
   private var slotCounts: [Int]
 
@@ -83,7 +86,8 @@ public final class GradientReducer {
     }
     let onlyBorrows = communicator.count == 1 && microBatchCount == 1
     if deterministic, communicator.count > 1 { try shareSlots() }
-    exchange.sums.reserve(deterministic ? max(own.slots, onlyBorrows ? 0 : 1) : 1)
+    // Where gradients are only borrowed, a leaf that is none makes its slot when it comes.
+    exchange.sums.reserve(onlyBorrows ? 0 : deterministic ? max(own.slots, 1) : 1)
     for parameter in layout.sizes.indices {
       leavesIn[parameter] = 0
       borrowed[parameter] = nil

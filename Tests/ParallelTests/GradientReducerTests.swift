@@ -154,6 +154,30 @@ final class GradientReducerTests: XCTestCase {
     XCTAssertEqual(reducer.statistics, CommunicationStatistics())
   }
 
+  func testGradientsThatAreOnlyBorrowedNeedNoMemory() throws {
+    final class Owner {}
+    let values: [Float] = [1, 2, 3]
+    for deterministic in [true, false] {
+      let reducer = GradientReducer(
+        layout: BucketLayout(parameterSizes: [3, 3]), communicator: SingleProcess(), deterministic: deterministic)
+      try values.withUnsafeBufferPointer { gradient in
+        try reducer.beginStep(microBatchCount: 1)
+        for parameter in 0..<2 {
+          reducer.add(microBatch: 0, parameter: parameter, gradient: gradient, owner: Owner())
+        }
+        XCTAssertEqual(try reducer.finish().gradients.map(Array.init), [values, values])
+        XCTAssertEqual(reducer.slotCount, 0)
+        // One that is left out is zeros, which lie in a slot.
+        try reducer.beginStep(microBatchCount: 1)
+        reducer.add(microBatch: 0, parameter: 1, gradient: gradient, owner: Owner())
+        let result = try reducer.finish()
+        XCTAssertEqual(result.gradients.map(Array.init), [[0, 0, 0], values])
+        XCTAssertEqual(result.present, [false, true])
+        XCTAssertEqual(reducer.slotCount, 1)
+      }
+    }
+  }
+
   func testBucketsGoOutInOrderAndEarly() throws {
     let logs = try InProcessCommunicator.run(3, patience: 20) { inner in
       let communicator = Recorder(inner)
