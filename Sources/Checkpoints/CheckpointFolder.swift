@@ -32,18 +32,22 @@ public enum CheckpointFolder {
   }
 
   /// The newest checkpoint whose manifest is valid and whose shards have the right size and checksum.
-  /// - Parameter skipped: hears of every newer one that is not taken, and why.
-  /// - Throws: `Fault(.inputOutput)` when the folder cannot be read.
+  /// - Parameters:
+  ///   - skipped: hears of every newer one that cannot be taken, and why; it may throw that.
+  ///   - wanted: which ones count, by what their manifests say.
+  /// - Throws: `Fault(.inputOutput)` when the folder cannot be read; what `skipped` throws.
   public static func newestValid(
-    in folder: String, skipped: (_ folder: String, _ why: Fault) -> Void = { _, _ in }
+    in folder: String, skipped: (_ folder: String, _ why: Fault) throws -> Void = { _, _ in },
+    where wanted: (CheckpointHeader) -> Bool = { _ in true }
   ) throws -> Checkpoint? {
     for (step, folder) in try list(in: folder).reversed() {
       do {
         let checkpoint = try Checkpoint(folder: folder, step: step)
+        guard wanted(checkpoint.header) else { continue }
         try checkpoint.checkFiles()
         return checkpoint
       } catch {
-        skipped(folder, error as? Fault ?? Fault(.inputOutput, "\(error)", at: folder, otherCheckpoint))
+        try skipped(folder, error as? Fault ?? Fault(.inputOutput, "\(error)", at: folder, otherCheckpoint))
       }
     }
     return nil
@@ -54,12 +58,15 @@ public enum CheckpointFolder {
   /// The newest valid one (every checksum is checked) always stays. Damaged ones do not count; they go when
   /// they are older than it, and stay to be looked at when they are newer. Nothing goes when none is valid, and never one of
   /// another format version.
-  /// - Parameter always: steps whose checkpoints stay and do not count.
+  /// - Parameters:
+  ///   - written: the step that has just been written, which counts as the newest: what is of later steps stays
+  ///     untouched and does not count. Nil: the newest that is there.
+  ///   - always: steps whose checkpoints stay and do not count.
   /// - Throws: `Fault(.cannotWrite)`, `.inputOutput`.
-  public static func prune(in folder: String, keep: Int, always: Set<Int> = []) throws {
+  public static func prune(in folder: String, keep: Int, written: Int? = nil, always: Set<Int> = []) throws {
     precondition(keep >= 1, "checkpoints: keep \(keep)")
     try clear(folder)
-    guard let newest = try newestValid(in: folder) else { return }
+    guard let newest = try newestValid(in: folder, where: { written == nil || $0.step == written }) else { return }
     var kept = 1
     for (step, folder) in try list(in: folder).reversed() where step < newest.header.step {
       switch condition(of: folder, step: step) {
@@ -90,6 +97,16 @@ public enum CheckpointFolder {
   }
 
   // MARK: Changing the folder
+
+  /// Moves the checkpoints after `step` to another folder of the same file system, which is there.
+  /// - Throws: `Fault(.cannotWrite)`, `.inputOutput`.
+  public static func moveNewer(than step: Int, from folder: String, to other: String) throws {
+    try clear(folder)
+    for newer in try list(in: folder) where newer.step > step {
+      try move(newer.folder, to: "\(other)/\(name(newer.step))")
+    }
+    syncFolder(of: "\(folder)/\(name(step))")
+  }
 
   /// Gives a finished working folder its name. `destination` or its `.replaced` exists at every moment, if it did before.
   static func put(_ working: String, inPlaceOf destination: String) throws {

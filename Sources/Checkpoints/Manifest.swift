@@ -101,11 +101,16 @@ extension JSON {
 extension Manifest {
   /// Reads and checks a manifest: its checksum, its version, that the boxes of each tensor cover it once, and that
   /// no shard claims to be larger than its boxes allow.
-  /// - Throws: `Fault(.missingInput)` when there is none, `.badConfiguration` for another version, else `.badData`.
+  /// - Throws: `Fault(.missingInput)` when there is none, `.inputOutput` when it cannot be read, `.badConfiguration` for
+  ///   another version, else `.badData`.
   init(in folder: String) throws {
     let path = "\(folder)/\(Manifest.file)"
     func fault(_ what: String) -> Fault { Fault(.badData, what, at: path, otherCheckpoint) }
 
+    var status = stat()
+    guard stat(path, &status) == 0 || errno == ENOENT || errno == ENOTDIR else {
+      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check the permissions")
+    }
     guard let size = fileSize(path) else {
       throw Fault(.missingInput, "not a checkpoint: it has no \(Manifest.file)", at: folder, otherCheckpoint)
     }

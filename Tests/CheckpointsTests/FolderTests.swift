@@ -163,6 +163,38 @@ final class FolderTests: CheckpointTestCase {
     XCTAssertEqual(try steps(), [2, 3, 4, 5], "nothing goes when none is valid")
   }
 
+  func testPruneCountsFromTheOneThatHasJustBeenWritten() throws {
+    for step in 1...9 { try write(.small, step: step) }
+    try CheckpointFolder.prune(in: folder, keep: 2, written: 5)
+    XCTAssertEqual(try steps(), [4, 5, 6, 7, 8, 9], "later ones stay and do not count")
+    try damage(5)
+    try CheckpointFolder.prune(in: folder, keep: 1, written: 5)
+    XCTAssertEqual(try steps(), [4, 5, 6, 7, 8, 9], "nothing goes when what was written is damaged")
+  }
+
+  func testNewerOnesMoveAndLeaveNothingThatCouldTakeTheirPlace() throws {
+    for step in 1...4 { try write(.small, step: step) }
+    try damage(4)
+    try makeFolder("\(folder)/step-00000004.replaced")
+    try move("step-00000003", to: "step-00000003.replaced")
+    try makeFolder("\(folder)/step-00000005.writing")
+    try makeFolder("\(folder)/aside")
+    try CheckpointFolder.moveNewer(than: 2, from: folder, to: folder + "/aside")
+    XCTAssertEqual(try names, ["aside", "step-00000001", "step-00000002"])
+    XCTAssertEqual(try CheckpointFolder.list(in: folder + "/aside").map(\.step), [3, 4])
+    XCTAssertEqual(try CheckpointFolder.newestValid(in: folder + "/aside")?.header.step, 3)
+  }
+
+  func testNewestValidOfThoseThatAreWanted() throws {
+    for step in 1...4 { try write(.small, step: step) }
+    XCTAssertEqual(try CheckpointFolder.newestValid(in: folder, where: { $0.step % 3 == 0 })?.header.step, 3)
+    try damage(3)
+    let problem = try fault {
+      try CheckpointFolder.newestValid(in: folder, skipped: { throw $1 }, where: { $0.step % 3 == 0 })
+    }
+    XCTAssertTrue(problem.what.contains("damaged"), problem.what)
+  }
+
   func testPruneDoesNotCountTheDamaged() throws {
     for step in 1...6 { try write(.small, step: step) }
     try remove("step-00000005/manifest.json")
