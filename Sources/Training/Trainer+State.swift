@@ -35,6 +35,20 @@ extension Trainer {
       tensors: state.map { .init(name: $0.name, dtype: $0.value.dtype, shape: $0.value.shape) })
     let writer = CheckpointWriter(folder: folder, step: step, plan: plan)
     communicator.activity = "checkpoint of step \(step)"
+    do {
+      try write(state, by: writer, configurationHash: configurationHash, extras: extras, communicator, backend)
+    } catch {
+      // All ranks have agreed that it failed: none writes any more.
+      if communicator.rank == 0 { writer.abandon() }
+      throw error
+    }
+  }
+
+  private func write(
+    _ state: [(name: String, value: Tensor)], by writer: CheckpointWriter, configurationHash: String, extras: JSON,
+    _ communicator: any Communicator, _ backend: any Backend
+  ) throws {
+    let plan = writer.plan
     try communicator.agreeOnSuccess { if communicator.rank == 0 { try writer.begin() } }
     let records = try communicator.agreeOnSuccess {
       try plan.shards(ofRank: communicator.rank, of: communicator.count).map { shard in
@@ -140,6 +154,16 @@ extension Trainer {
         ? "has averages of the weights, which the run file does not keep"
         : "has no averages of the weights, which the run file keeps (train.ema)"
       throw Fault(.badConfiguration, "the checkpoint \(problem)", at: checkpoint.folder, remedy)
+    }
+  }
+}
+
+extension Checkpoint {
+  /// What objectives trained of their own.
+  /// - Throws: as ``Checkpoint/read(_:)``.
+  func learned() throws -> [(name: String, value: Float)] {
+    try tensors.map(\.description).filter { $0.name.hasPrefix(PairParameters.prefix) && $0.dtype == .float32 }.map {
+      ($0.name, try read($0.name).withUnsafeBytes { $0.loadUnaligned(as: Float.self) })
     }
   }
 }

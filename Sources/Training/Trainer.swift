@@ -127,13 +127,10 @@ public final class Trainer {
     }
     let total = Tally(totals)
     if let odd = total.sums.firstIndex(where: { !$0.isFinite }) {
-      throw Fault(
-        .internalError, "the loss '\(plan.objectives[odd].name)' is \(total.sums[odd]) in step \(number)", at: "train",
-        "lower the learning rates or train.clip_norm and start again, which goes on from the newest checkpoint; if that does "
-          + "not help, look at the data with mmdist check")
+      throw notFinite("the loss '\(plan.objectives[odd].name)' is \(total.sums[odd])", step: number)
     }
-    var report = profile.phase(.optimizer) {
-      update(reduced, total, mixture, step: number, measures: isMeasured)
+    var report = try profile.phase(.optimizer) {
+      try update(reduced, total, mixture, step: number, measures: isMeasured)
     }
     report.tokens = Int(total.tokens)
     report.images = Int(total.images)
@@ -163,10 +160,19 @@ public final class Trainer {
     profile.phase(.lookAhead) { _ = next.inputs(backend, features, withPictures: true) }
   }
 
+  /// What ends a run before numbers that are none reach its weights: all ranks find the same.
+  private func notFinite(_ what: String, step: Int) -> Fault {
+    Fault(
+      .internalError, "\(what) in step \(step)", at: "train",
+      "lower the learning rates or train.clip_norm and start again, which goes on from the newest checkpoint, or go on from "
+        + "an older one by --resume DIR; if that does not help, look at the data with mmdist check")
+  }
+
   /// Normalises, clips and applies the gradients of the whole global batch.
+  /// - Throws: `Fault(.internalError)` when the gradients' norm is not finite; then nothing has been changed.
   private func update(
     _ reduced: ReducedGradients, _ total: Tally, _ mixture: Mixture, step: Int, measures: Bool
-  ) -> StepReport {
+  ) throws -> StepReport {
     let normaliser = mixture.scale(of: total.counts)
     var gradients: [Tensor?] = parameters.indices.map { index in
       guard reduced.present[index], normaliser > 0 else { return nil }
@@ -184,6 +190,10 @@ public final class Trainer {
     let balanced = norms.map { $0.value * (balance[$0.key] ?? 1) }.reduce(0) { $0 + $1 * $1 } + ownSquares
     let plain = (squares.values.reduce(0, +)).squareRoot() * normaliser
     let norm = plan.isBalanced || ownSquares > 0 ? balanced.squareRoot() : plain
+    guard norm.isFinite, ownSquares.isFinite else {
+      let parts = norms.filter { !$0.value.isFinite }.keys.map { " of '\($0.rawValue)'" }
+      throw notFinite("the gradient\(parts.first ?? "") is not finite", step: step)
+    }
     let clip = plan.clipNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
     let factor = plan.schedule.factor(step: step - plan.stepsBefore)
     let rate = { [plan] (part: ModelPart?) in

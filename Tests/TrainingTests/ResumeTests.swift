@@ -102,6 +102,24 @@ final class ResumeTests: FolderTests {
     XCTAssertEqual(header.extras["updates"]?.object?.count, 16)
   }
 
+  func testACheckpointThatCannotBeWrittenLeavesNothing() throws {
+    let run = try GoldenRun("gpt2", section: "lora")
+    let (trainer, backend) = try run.start(SingleRank.communicator)
+    // A disk that is full after a few bytes.
+    let handler = signal(SIGXFSZ, SIG_IGN)
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    var small = rlimit(rlim_cur: 512, rlim_max: limit.rlim_max)
+    setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &small)
+    let result = Result {
+      try trainer.save(in: folder, configurationHash: "hash", extras: [:], SingleRank.communicator, backend)
+    }
+    setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    signal(SIGXFSZ, handler)
+    XCTAssertEqual(try fault { try result.get() }.kind, .cannotWrite)
+    XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), [])
+  }
+
   // MARK: Checkpoints of something else
 
   private func refusal(_ run: GoldenRun, _ checkpoint: String) throws -> [Fault] {
