@@ -28,11 +28,8 @@ struct EvaluationHistory {
     let told = try communicator.agreeOnSuccess { () -> JSON in
       guard communicator.rank == 0, step > 0, FileManager.default.fileExists(atPath: log) else { return [] }
       var lines: [JSON] = []
-      for line in try readFile(log).split(separator: 0x0A) {
-        guard let json = try? JSON(parsing: String(decoding: line, as: UTF8.self), at: log),
-          let own = json["step"]?.integer, own <= step
-        else { break }
-        guard json["evaluation"] != nil || json["image_use"] != nil else { continue }
+      _ = MetricsLog.forEachLine(of: try readFile(log), upTo: step) { own, json in
+        guard json["evaluation"] != nil || json["image_use"] != nil else { return }
         lines.append([
           "step": .integer(own), "evaluation": json["evaluation"] ?? nil, "image_use": json["image_use"] ?? nil,
         ])

@@ -306,7 +306,7 @@ public final class TrainingRun {
       let every = configuration.checkpoint.every
       let isLast = trainer.step == plan.lastStep || history.reasonToEnd != nil
       if isStopping || isLast || isBest || every > 0 && trainer.step % every == 0 {
-        log?.sync()
+        try log?.sync()
         try events?.flush()
         try profile.phase(.checkpoint) { try save() }
         if isBest { try markBest() }

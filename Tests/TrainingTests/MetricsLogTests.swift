@@ -61,17 +61,49 @@ final class MetricsLogTests: FolderTests {
     XCTAssertEqual(try steps(readFile(path)), [1, 2, 3], "a whole line is not torn")
   }
 
-  /// What follows a line that is none was written by nobody who knew what stood before.
-  func testADamagedFileIsKeptUpToTheDamage() throws {
+  func testALineThatCannotBeReadCostsNoneOfAnEarlierStep() throws {
     let two = try write(1...2)
     for damage in ["\n", "not json\n", "{}\n", "{\"step\": \"3\"}\n", "\u{0}\u{0}\u{0}\n", "[3]\n"] {
       let third = Data((damage + report(3).json.description + "\n").utf8)
-      try (two + third).write(to: URL(fileURLWithPath: path))
-      _ = try MetricsLog(path, after: 9)
+      try (two + third + Data(damage.utf8)).write(to: URL(fileURLWithPath: path))
+      XCTAssertNil(try MetricsLog(path, after: 3).warning)
+      XCTAssertEqual(try readFile(path), two + third, "what follows the last step is cut: \(damage)")
+      XCTAssertNil(try MetricsLog(path, after: 2).warning)
       XCTAssertEqual(try readFile(path), two, damage)
     }
     try Data([0xFF, 0xFE, 0x0A]).write(to: URL(fileURLWithPath: path))
     XCTAssertEqual(try steps(write(1...1)), [1])
+  }
+
+  func testAFileWithoutTheLineOfTheStepIsCopiedBeforeItIsCut() throws {
+    let five = try write(1...5)
+    let lines = five.split(separator: UInt8(ascii: "\n")).map { $0 + [UInt8(ascii: "\n")] }
+    let holed = Data((lines[..<2] + lines[3...]).joined())
+    for number in 1...2 {
+      try holed.write(to: URL(fileURLWithPath: path))
+      let copy = "\(path).earlier-\(number)"
+      XCTAssertEqual(
+        try MetricsLog(path, after: 3).warning,
+        "warning: \(path) has no line of step 3; as it was, it is now \(copy)")
+      XCTAssertEqual(try steps(readFile(path)), [1, 2])
+      XCTAssertEqual(try readFile(copy), holed)
+    }
+    XCTAssertEqual(try MetricsLog(path, after: 3).warning, "warning: \(path) has no line of step 3", "nothing is cut")
+    XCTAssertNil(try MetricsLog(folder + "/new.jsonl", after: 3).warning, "there was no file")
+  }
+
+  func testLinesThatDoNotReachTheDiskAreAFault() throws {
+    let log = try MetricsLog(path, after: 0)
+    try log.append(report(1))
+    try log.sync()
+    // In the log's place something that has no disk.
+    var ends: [Int32] = [0, 0]
+    XCTAssertEqual(pipe(&ends), 0)
+    defer { ends.forEach { close($0) } }
+    XCTAssertEqual(dup2(ends[1], log.descriptor), log.descriptor)
+    let problem = try fault { try log.sync() }
+    XCTAssertEqual(problem.kind, .cannotWrite)
+    XCTAssertEqual(problem.place, path)
   }
 
   func testAFolderInItsPlace() throws {
