@@ -3,91 +3,70 @@ import Foundation
 import Ground
 import RunFile
 
-/// What a run keeps of itself, and how it goes on from there.
+/// How a run goes on from what it kept.
 extension TrainingRun {
-  func save() throws {
-    try trainer.save(
-      in: checkpoints, configurationHash: configuration.hash, extras: labels.checkpointExtras(configuration.yaml),
-      communicator, backend)
-    try communicator.agreeOnSuccess {
-      guard communicator.rank == 0 else { return }
-      if adapted.isAdapter { try adapted.saveAdapter(to: configuration.output + "/adapter", backend: backend) }
-      if let head = configuration.head {
-        try adapted.saveHead(to: configuration.output + "/head", head, backend)
-      }
-      if !trainer.learned.isEmpty {
-        let numbers = trainer.learned.map { parameter in
-          (String(parameter.name.dropFirst(PairParameters.prefix.count)), backend.read(parameter.value)[0])
-        }
-        try writeDurably(
-          JSON.object(.init(uniqueKeysWithValues: numbers.map { ($0, .number(Double($1))) })).indented,
-          to: configuration.output + "/objective.json")
-      }
-      try CheckpointFolder.prune(
-        in: checkpoints, keep: configuration.checkpoint.keep, always: Set([history.best?.step].compactMap(\.self)))
-    }
-  }
-
-  /// Keeps the checkpoint of the present step as the best: `checkpoints/best` leads to it, `best.json` says why.
-  func markBest() throws {
-    try communicator.agreeOnSuccess {
-      guard communicator.rank == 0, let json = history.json else { return }
-      let (link, fresh) = (checkpoints + "/best", checkpoints + "/best.new")
-      try? FileManager.default.removeItem(atPath: fresh)
-      guard symlink(CheckpointFolder.name(trainer.step), fresh) == 0, rename(fresh, link) == 0 else {
-        throw Fault(.cannotWrite, "cannot make the link: \(systemReason())", at: link, "check the permissions")
-      }
-      try writeDurably(json.indented, to: checkpoints + "/best.json")
-    }
-  }
-
   /// Finds the checkpoint to go on from, and takes it up.
-  func restore(_ resume: Resume) throws {
-    let found = try communicator.agreeOnSuccess { () -> String in
-      guard communicator.rank == 0 else { return "" }
-      switch resume {
-      case .never:
-        try putEarlierRunAside()
-        return ""
-      case .from(let folder): return folder
-      case .auto:
-        return try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
-          audience.note("warning: checkpoint is not used (\(folder)): \(why.what)")
-        }?.folder ?? ""
-      }
-    }
+  /// - Returns: nil where the run begins at its first step.
+  func restore(_ resume: Resume) throws -> Checkpoint? {
+    let found = try communicator.agreeOnSuccess { communicator.rank == 0 ? try choose(resume) ?? "" : "" }
     let folder = String(decoding: try communicator.broadcast(Array(found.utf8)), as: UTF8.self)
-    guard !folder.isEmpty else { return }
-    try communicator.agreeOnSuccess {
+    guard !folder.isEmpty else { return nil }
+    let checkpoint = try communicator.agreeOnSuccess {
       let checkpoint = try Checkpoint(folder: folder)
       try labels.requireSame(as: checkpoint)
-      if communicator.rank == 0, checkpoint.header.configurationHash != configuration.hash {
-        noteDifferences(checkpoint)
-      }
-      try begin(stage: stage(of: checkpoint))
+      let stage = stage(of: checkpoint)
+      if communicator.rank == 0 { noteDifferences(checkpoint) }
+      try begin(stage: stage)
       try trainer.restore(checkpoint, backend)
+      return checkpoint
     }
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
+    try communicator.agreeOnSuccess {
+      guard communicator.rank == 0 else { return }
+      if case .from(let named) = resume {
+        origin = TrainingRun.absolute(named)
+        try putOtherBranchAside(folder)
+      } else if checkpoint.header.configurationHash == configuration.hash {
+        origin = checkpoint.header.extras[TrainingRun.originKey]?.string
+      }
+    }
+    return checkpoint
   }
 
-  /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
-  private func putEarlierRunAside() throws {
-    let (output, files) = (configuration.output, FileManager.default)
-    let left = [
-      "run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter", "head", "objective.json", SkippedFile.name,
-    ].filter {
-      files.fileExists(atPath: "\(output)/\($0)")
+  /// The checkpoint to go on from; nil where there is none to be.
+  private func choose(_ resume: Resume) throws -> String? {
+    switch resume {
+    case .never:
+      try putEarlierRunAside()
+      return nil
+    case .auto:
+      if let newest = try CheckpointFolder.newestValid(in: checkpoints, skipped: passOver) { return newest.folder }
+      let count = try CheckpointFolder.list(in: checkpoints).count
+      guard count > 0 else { return nil }
+      throw Fault(
+        .badData, "none of its \(count) checkpoints can be used", at: checkpoints,
+        "name another by --resume DIR, or begin afresh by --resume never, which keeps what is there as earlier-1")
+    case .from(let named):
+      let newer = try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
+        // Of one whose manifest cannot be read nobody knows whether it would count, and another was asked for by name.
+        if (try? Checkpoint(folder: folder)) != nil { try passOver(folder, why) }
+      } where: { header in
+        header.configurationHash == configuration.hash
+          && header.extras[TrainingRun.originKey]?.string == TrainingRun.absolute(named)
+      }
+      return newer?.folder ?? named
     }
-    guard !left.isEmpty else { return }
-    var number = 1
-    while files.fileExists(atPath: "\(output)/earlier-\(number)") { number += 1 }
-    let folder = "\(output)/earlier-\(number)"
-    try makeFolder(folder)
-    for name in left where rename("\(output)/\(name)", "\(folder)/\(name)") != 0 {
-      throw Fault(.cannotWrite, "cannot move '\(name)': \(systemReason())", at: output, "check the permissions")
+  }
+
+  /// A damaged checkpoint is passed over; one that is perhaps whole, and only not readable now or by this program, is
+  /// not: what it holds would be trained again, and what was said of it cut away.
+  private func passOver(_ folder: String, _ why: Fault) throws {
+    guard why.kind != .inputOutput, why.kind != .badConfiguration else {
+      let remedy = why.kind == .inputOutput ? "start again when it can be read" : why.remedy
+      throw Fault(
+        why.kind, why.what, at: why.place ?? folder, remedy + ", or name the checkpoint to go on from by --resume DIR")
     }
-    syncFolder(of: folder)
-    audience.note("the earlier run of this output folder is now in \(folder)")
+    audience.note("warning: checkpoint is not used (\(folder)): \(why.what)")
   }
 
   /// The stage that goes on after a checkpoint.
@@ -96,9 +75,65 @@ extension TrainingRun {
   }
 
   private func noteDifferences(_ checkpoint: Checkpoint) {
-    guard let text = checkpoint.header.extras["run_file"]?.string,
-      let earlier = try? RunConfiguration(parsing: text)
-    else { return }
-    for difference in configuration.differences(from: earlier) { audience.note("warning: resuming, but \(difference)") }
+    let extras = checkpoint.header.extras
+    if checkpoint.header.configurationHash != configuration.hash,
+      let text = extras["run_file"]?.string, let earlier = try? RunConfiguration(parsing: text)
+    {
+      for difference in configuration.differences(from: earlier) {
+        audience.note("warning: resuming, but \(difference)")
+      }
+    }
+  }
+
+  // MARK: Branches
+
+  /// In a checkpoint, which one its run was told to go on from by name: the same command goes on from the newest that
+  /// says so, and does not begin there again.
+  static let originKey = "resumed_from"
+
+  private static func absolute(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.path
+  }
+
+  /// Moves what would be newer than the checkpoint that the run goes on from: the branch that is left. Of the earlier
+  /// run everything, where the checkpoint is none of its own.
+  private func putOtherBranchAside(_ folder: String) throws {
+    func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+    guard parentFolder(of: real(folder)) == real(checkpoints) else { return try putEarlierRunAside() }
+    guard try CheckpointFolder.list(in: checkpoints).contains(where: { $0.step > trainer.step }) else { return }
+    let aside = try makeEarlierFolder()
+    for name in ["run.yaml", "metrics.jsonl"] where isThere(name) {
+      try writeDurably(readFile("\(configuration.output)/\(name)"), to: "\(aside)/\(name)")
+    }
+    try makeFolder("\(aside)/checkpoints")
+    try CheckpointFolder.moveNewer(than: trainer.step, from: checkpoints, to: "\(aside)/checkpoints")
+    audience.note("the checkpoints after step \(trainer.step) are now in \(aside)")
+  }
+
+  /// Moves what an earlier run left in the output folder to a folder of its own in it: nothing is lost.
+  private func putEarlierRunAside() throws {
+    let left = [
+      "run.yaml", "metrics.jsonl", "tensorboard", "checkpoints", "adapter", "head", "objective.json", SkippedFile.name,
+    ].filter(isThere)
+    guard !left.isEmpty else { return }
+    let (output, folder) = (configuration.output, try makeEarlierFolder())
+    for name in left where rename("\(output)/\(name)", "\(folder)/\(name)") != 0 {
+      throw Fault(.cannotWrite, "cannot move '\(name)': \(systemReason())", at: output, "check the permissions")
+    }
+    syncFolder(of: folder)
+    audience.note("the earlier run of this output folder is now in \(folder)")
+  }
+
+  private func isThere(_ name: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(configuration.output)/\(name)")
+  }
+
+  /// The first of `earlier-1`, `earlier-2`, … that is free.
+  private func makeEarlierFolder() throws -> String {
+    var number = 1
+    while isThere("earlier-\(number)") { number += 1 }
+    let folder = "\(configuration.output)/earlier-\(number)"
+    try makeFolder(folder)
+    return folder
   }
 }

@@ -41,6 +41,8 @@ public final class TrainingRun {
   private let data: RunData
   /// What evaluations have said so far.
   private(set) var history: EvaluationHistory
+  /// The checkpoint that the run was told to go on from by name, if it was.
+  var origin: String?
   private var lock: OutputLock?
   private let traceRequest: TraceRequest?
   var isLeader: Bool { communicator.rank == 0 }
@@ -223,7 +225,7 @@ public final class TrainingRun {
 
   /// Trains to the end, or until a stop is asked for.
   public func run(resume: Resume, stop: StopRequest) throws -> Ending {
-    try restore(resume)
+    let checkpoint = try restore(resume)
     announce()
     let last = stages.last?.plan.lastStep ?? 0
     let steps = trainer.step + 1..<max(last, trainer.step) + 1
@@ -240,6 +242,8 @@ public final class TrainingRun {
       try writeSkipped()
       return try MetricsLog(output + "/metrics.jsonl", after: trainer.step)
     }
+    if let warning = log?.warning { audience.note(warning) }
+    if let checkpoint { try publish(learned: checkpoint.learned()) }
     let events =
       isLeader && configuration.log.tensorboard
       ? try EventFileWriter(folder: output + "/tensorboard", firstStep: trainer.step > 0 ? trainer.step + 1 : nil) : nil
@@ -309,7 +313,6 @@ public final class TrainingRun {
         try log?.sync()
         try events?.flush()
         try profile.phase(.checkpoint) { try save() }
-        if isBest { try markBest() }
       }
       for line in try trace?.didDo(step: trainer.step) ?? [] { audience.note(line) }
     }

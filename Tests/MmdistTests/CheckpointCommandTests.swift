@@ -81,11 +81,15 @@ final class CheckpointCommandTests: ProgramTestCase {
     let lines = try timelessMetrics("run")
     let ended = try succeed(["train", "-c", "run.yaml", "--resume", "run/checkpoints/step-00000005"])
     XCTAssertTrue(ended.output.contains("resumed after step 5 from "), ended.output)
+    XCTAssertTrue(ended.output.contains("checkpoints after step 5 are now in \(path("run"))/earlier-1\n"), ended.output)
     XCTAssertEqual(try timelessMetrics("run"), lines)
 
     let anew = try succeed(["train", "-c", "run.yaml", "--resume", "never"])
-    XCTAssertTrue(anew.output.contains("/run/earlier-1\n"), anew.output)
-    for output in ["run", "run/earlier-1"] { XCTAssertEqual(try timelessMetrics(output), lines, output) }
-    XCTAssertEqual(try checkpoints("run/earlier-1"), ["step-00000005", "step-00000010", "step-00000012"])
+    XCTAssertTrue(anew.output.contains("/run/earlier-2\n"), anew.output)
+    for output in ["run", "run/earlier-1", "run/earlier-2"] {
+      XCTAssertEqual(try timelessMetrics(output), lines, output)
+    }
+    XCTAssertEqual(try checkpoints("run/earlier-1"), ["step-00000010", "step-00000012"])
+    XCTAssertEqual(try checkpoints("run/earlier-2"), ["step-00000005", "step-00000012"])
   }
 }
