@@ -225,6 +225,14 @@ public final class TrainingRun {
 
   /// Trains to the end, or until a stop is asked for.
   public func run(resume: Resume, stop: StopRequest) throws -> Ending {
+    let ending = try go(resume, stop)
+    // A file that came with the last step asks nothing of the next start; that of a study is for all of its runs.
+    if isLeader, ending == .stopped || stop.output == configuration.output { stop.clear() }
+    try communicator.barrier()
+    return ending
+  }
+
+  private func go(_ resume: Resume, _ stop: StopRequest) throws -> Ending {
     let checkpoint = try restore(resume)
     announce()
     let last = stages.last?.plan.lastStep ?? 0
@@ -271,11 +279,7 @@ public final class TrainingRun {
       return .finished
     }
     guard isStopping, trainer.step < last else { return .finished }
-    if isLeader {
-      stop.clear()
-      audience.note("stopped after step \(trainer.step) as asked; start again to go on")
-    }
-    try communicator.barrier()
+    if isLeader { audience.note("stopped after step \(trainer.step) as asked; start again to go on") }
     return .stopped
   }
 

@@ -125,6 +125,19 @@ final class ContinuedRunTests: FolderTests {
     XCTAssertEqual(try run.loggedSteps(), [1, 2, 3, 5])
   }
 
+  // MARK: Requests to stop
+
+  func testAStopThatComesWithTheLastStepAsksNothingOfALongerRun() throws {
+    let run = try SmallRun(folder)
+    XCTAssertEqual(try run.train(["train.steps=2"], stopAfter: 2).ending, .finished)
+    XCTAssertFalse(run.exists("run/STOP"))
+    try place("", "run/STOP")
+    XCTAssertTrue(said(try run.train(["train.steps=2"]).notes, "nothing is left to do"))
+    XCTAssertFalse(run.exists("run/STOP"))
+    XCTAssertEqual(try run.train(["train.steps=4"]).ending, .finished)
+    XCTAssertEqual(try run.loggedSteps(), [1, 2, 3, 4])
+  }
+
   // MARK: Gradients
 
   func testAGradientThatIsNotFiniteEndsTheRunBeforeTheUpdate() throws {
