@@ -117,6 +117,11 @@ struct Stage {
     return try ConversationSamples(records, inputs.processor).without(skipped)
   }
 
+  /// - Parameter known: those of the stages before.
+  func dataIdentity(known: [DataIdentity]) throws -> DataIdentity {
+    try DataIdentity(samples, skipped: skipped, files: open.files, known: known)
+  }
+
   /// Delivers the micro-batches of `steps`, counted from the start of the stage, that fall to a rank.
   func makeLoader(_ samples: any SampleSource, steps: Range<Int>, rank: Int, of ranks: Int) -> Loader {
     Loader(

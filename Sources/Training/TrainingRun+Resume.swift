@@ -15,7 +15,7 @@ extension TrainingRun {
       let checkpoint = try Checkpoint(folder: folder)
       try labels.requireSame(as: checkpoint)
       let stage = stage(of: checkpoint)
-      if communicator.rank == 0 { noteDifferences(checkpoint) }
+      if communicator.rank == 0 { noteDifferences(checkpoint, from: stage) }
       try begin(stage: stage)
       try trainer.restore(checkpoint, backend)
       return checkpoint
@@ -74,13 +74,21 @@ extension TrainingRun {
     stages.firstIndex { checkpoint.header.step < $0.plan.lastStep } ?? stages.count - 1
   }
 
-  private func noteDifferences(_ checkpoint: Checkpoint) {
+  private func noteDifferences(_ checkpoint: Checkpoint, from stage: Int) {
     let extras = checkpoint.header.extras
     if checkpoint.header.configurationHash != configuration.hash,
       let text = extras["run_file"]?.string, let earlier = try? RunConfiguration(parsing: text)
     {
       for difference in configuration.differences(from: earlier) {
         audience.note("warning: resuming, but \(difference)")
+      }
+    }
+    let before = extras["data"]?.array ?? []
+    for index in stages.indices.dropFirst(stage) where index < before.count {
+      for difference in dataIdentities[index].differences(from: before[index]) {
+        audience.note(
+          "warning: resuming, but \(difference)\(stages[index].configuration.title): the steps that are left take other "
+            + "records than they would have; put the data back, or begin afresh by --resume never")
       }
     }
   }

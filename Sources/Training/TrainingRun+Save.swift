@@ -23,6 +23,7 @@ extension TrainingRun {
   /// What a checkpoint says beside its state.
   private var checkpointExtras: JSON {
     var members = labels.checkpointExtras(configuration.yaml).object ?? [:]
+    members["data"] = .array(dataIdentities.map(\.json))
     members[TrainingRun.originKey] = origin.map(JSON.string)
     return .object(members)
   }

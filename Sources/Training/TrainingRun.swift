@@ -41,6 +41,8 @@ public final class TrainingRun {
   private let data: RunData
   /// What evaluations have said so far.
   private(set) var history: EvaluationHistory
+  /// Of each stage; empty but on rank 0.
+  private(set) var dataIdentities: [DataIdentity] = []
   /// The checkpoint that the run was told to go on from by name, if it was.
   var origin: String?
   private var lock: OutputLock?
@@ -123,6 +125,9 @@ public final class TrainingRun {
     history = EvaluationHistory(configuration.evaluate, steps: stages.last?.plan.lastStep ?? 0)
     present = try TrainingRun.begin(
       0, of: stages, data, adapted, configuration, features: nil, communicator, backend, audience, profile)
+    dataIdentities = try communicator.agreeOnSuccess {
+      isLeader ? try stages.reduce(into: []) { $0.append(try $1.dataIdentity(known: $0)) } : []
+    }
     if isLeader {
       if let reason = lock?.unavailable {
         audience.note("warning: the output folder cannot be locked against a second run (\(reason))")

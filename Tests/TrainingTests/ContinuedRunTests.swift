@@ -157,4 +157,40 @@ final class ContinuedRunTests: FolderTests {
       XCTAssertEqual(try run.adapter, adapter)
     }
   }
+
+  // MARK: Other data
+
+  private func differences(_ notes: [String]) -> [String] {
+    notes.filter { $0.hasPrefix("warning: resuming, but ") && !$0.contains("train.steps was") }
+  }
+
+  func testOtherDataAreTold() throws {
+    let run = try SmallRun(folder)
+    try run.train(["train.steps=1"])
+    XCTAssertEqual(differences(try run.train(["train.steps=2"]).notes), [])
+    let text = String(decoding: try run.bytes("train.jsonl"), as: UTF8.self)
+    let count = text.split(separator: "\n").count
+    let fewer = text.split(separator: "\n").dropLast().map { $0 + "\n" }.joined()
+    try place(fewer, "train.jsonl")
+    let told = differences(try run.train(["train.steps=3"]).notes)
+    XCTAssertEqual(told.count, 2, "\(told)")
+    XCTAssertTrue(
+      told[0].contains(
+        "the content of \(folder)/train.jsonl has changed: it had \(text.utf8.count) bytes, has \(fewer.utf8.count):"),
+      told[0])
+    XCTAssertTrue(told[1].contains("there were \(count) records to train on, are \(count - 1): "), told[1])
+    for line in told { XCTAssertTrue(line.hasSuffix("put the data back, or begin afresh by --resume never"), line) }
+    XCTAssertEqual(differences(try run.train(["train.steps=4"]).notes), [], "told once")
+  }
+
+  func testOtherRecordsThatAreLeftOutAreTold() throws {
+    let run = try SmallRun(folder)
+    let text = String(decoding: try run.bytes("train.jsonl"), as: UTF8.self)
+    let skip = ["data.on_error=skip"]
+    try run.train(skip + ["train.steps=1"])
+    try place(text + "{\"conversations\": 5}\n", "train.jsonl")
+    let told = differences(try run.train(skip + ["train.steps=2"]).notes)
+    XCTAssertEqual(told.count, 2, "\(told)")
+    XCTAssertTrue(told[1].contains("0 faulty records were left out, 1 are: "), told[1])
+  }
 }
