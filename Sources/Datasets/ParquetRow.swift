@@ -36,8 +36,13 @@ struct ParquetRow {
   private mutating func content(of node: ParquetNode, _ cells: [ParquetCells]) throws -> JSON {
     switch node.content {
     case .leaf(let column):
-      guard cells[column].places.count == 1 else { throw ParquetSchema.damaged("a value has several places") }
-      return try value(cells[column].page, cells[column].firstValue, columns[column])
+      let own = cells[column]
+      guard own.places.count == 1 else { throw ParquetSchema.damaged("a value has several places") }
+      // Whether a group is there is asked of its first column: the others need not agree.
+      guard own.page.definitions.isEmpty || own.definition(own.places.lowerBound) == columns[column].definition else {
+        throw ParquetSchema.damaged("the column '\(columns[column].name)' has no value where its group has some")
+      }
+      return try value(own.page, own.firstValue, columns[column])
     case .group(let members):
       guard node.isList, let inner = members.first, inner.isRepeated else { return try object(members, cells) }
       return .array(try items(of: inner, cells, isWrapper: true))

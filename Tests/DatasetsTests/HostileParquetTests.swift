@@ -1,0 +1,74 @@
+import Foundation
+import Ground
+import XCTest
+
+@testable import Datasets
+
+/// Parquet files that are sound byte by byte and say what is not so.
+final class HostileParquetTests: XCTestCase {
+  private func open(_ file: WrittenParquet) throws -> ParquetRecords {
+    let folder = try TemporaryFolder()
+    return try withExtendedLifetime(folder) {
+      let path = folder.path + "/a.parquet"
+      try Data(file.bytes).write(to: URL(fileURLWithPath: path))
+      return try ParquetRecords(path: path, named: "a.parquet")
+    }
+  }
+
+  private func fault(_ file: WrittenParquet, record: Int? = nil, line: UInt = #line) throws -> String {
+    let fault = try thrownFault(line: line) {
+      let records = try open(file)
+      if let record { _ = try records.record(record) }
+    }
+    XCTAssertEqual(fault.kind, .badData, line: line)
+    XCTAssertEqual(fault.place, record.map { "a.parquet, row \($0 + 1)" } ?? "a.parquet", line: line)
+    XCTAssertTrue(fault.what.hasPrefix("not a sound Parquet file: "), fault.what, line: line)
+    return String(fault.what.dropFirst("not a sound Parquet file: ".count))
+  }
+
+  // MARK: Levels
+
+  /// Of an optional group of two required columns.
+  private var group: WrittenParquet {
+    WrittenParquet(
+      members: 1,
+      schema: [
+        WrittenParquet.element("s", repetition: 1, members: 2), WrittenParquet.text("a"), WrittenParquet.text("b"),
+      ],
+      columns: [
+        .init(path: ["s", "a"], definitions: [(1, 1)], values: ["x"]),
+        .init(path: ["s", "b"], definitions: [(1, 1)], values: ["y"]),
+      ])
+  }
+
+  /// The same as the item of a list.
+  private var list: WrittenParquet {
+    WrittenParquet(
+      members: 1,
+      schema: [
+        WrittenParquet.element("l", members: 1, isList: true),
+        WrittenParquet.element("list", repetition: 2, members: 1),
+        WrittenParquet.element("element", repetition: 1, members: 2), WrittenParquet.text("a"),
+        WrittenParquet.text("b"),
+      ],
+      columns: ["a", "b"].map {
+        .init(path: ["l", "list", "element", $0], repetitions: [(1, 0)], definitions: [(1, 2)], values: [$0])
+      })
+  }
+
+  func testColumnsOfAGroupThatDisagreeWhetherItIsThere() throws {
+    XCTAssertEqual(try open(group).record(0).json, ["s": ["a": "x", "b": "y"]])
+    XCTAssertEqual(try open(list).record(0).json, ["l": [["a": "a", "b": "b"]]])
+    var file = group
+    (file.columns[1].definitions, file.columns[1].values) = ([(1, 0)], [])
+    XCTAssertEqual(try fault(file, record: 0), "the column 's.b' has no value where its group has some")
+    file = list
+    (file.columns[1].definitions, file.columns[1].values) = ([(1, 1)], [])
+    XCTAssertEqual(
+      try fault(file, record: 0), "the column 'l.list.element.b' has no value where its group has some")
+    // The first column decides: what others have where there is no group is not looked at.
+    file = group
+    (file.columns[0].definitions, file.columns[0].values) = ([(1, 0)], [])
+    XCTAssertEqual(try open(file).record(0).json, ["s": nil])
+  }
+}
