@@ -62,6 +62,18 @@ public enum ImageLocation: Hashable, Sendable {
     return false
   }
 
+  /// The first `count` bytes, or all; nil for a file that cannot be opened.
+  func beginning(_ count: Int) throws -> Data? {
+    switch self {
+    case .file(let path):
+      guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+      defer { try? file.close() }
+      return try? file.read(upToCount: count)
+    case .part(let path, let offset, let all, _): return try FilePart.read(path, at: offset, count: min(count, all))
+    case .bytes(let data, _): return data.prefix(count)
+    }
+  }
+
   /// The first 8 and the last 12 bytes; nil for a file that is too short to be a picture.
   private func ends() throws -> (Data, Data)? {
     switch self {

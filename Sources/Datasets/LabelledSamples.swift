@@ -1,6 +1,7 @@
 import Features
 import Foundation
 import Ground
+import Media
 import Synchronization
 
 /// Records with labels, as a classifier or a head on frozen features is trained on them.
@@ -28,6 +29,8 @@ public struct LabelledSamples: SampleSource {
   }
 
   public var counts: [Int] { records.counts }
+  /// What makes pixels of pictures; nil where none are looked at.
+  public var imageProcessor: ImageProcessor? { reader.pictures }
   /// What decides, beside records and weights, what the model gets to see.
   public var pictureSettings: String { reader.pictures?.settings ?? "" }
 
@@ -73,7 +76,7 @@ public struct LabelledSamples: SampleSource {
       do {
         let count = try reader.tokens(of: record).ids.count
         _ = try labels.target(of: record.label)
-        for image in record.images { try image.check(decodes: decodes) }
+        for image in record.images { try image.check(decodes: decodes, for: reader.pictures) }
         if try reader.cuts(record, to: count) { cut.value.add(1, ordering: .relaxed) }
       } catch let fault as Fault {
         throw fault.relocated(to: record.place)

@@ -72,6 +72,6 @@ extension PictureInput {
       self = .features(known)
       return
     }
-    self = .pixels(try Pixels(file.picture(), processor), digest: digest)
+    self = .pixels(try Pixels(file.picture(), processor, at: file.name), digest: digest)
   }
 }

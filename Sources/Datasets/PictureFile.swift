@@ -5,7 +5,7 @@ import Media
 /// A picture's file, read but not decoded.
 struct PictureFile {
   /// What it is called in messages.
-  private let name: String
+  let name: String
   private let bytes: Data
 
   /// - Throws: `Fault` that names the file.

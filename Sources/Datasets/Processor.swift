@@ -270,7 +270,8 @@ public struct Processor: Sendable {
     return try files.enumerated().map { number, file in
       do {
         if let views {
-          return .pixels(try Pixels(file.picture().seen(views[number]), vision.processor), digest: nil)
+          let seen = try file.picture().seen(views[number])
+          return .pixels(try Pixels(seen, vision.processor, at: file.name), digest: nil)
         }
         return try PictureInput(file, vision.processor, features)
       } catch let fault as Fault {

@@ -135,7 +135,8 @@ public struct Pixels: Equatable, Sendable {
   }
 
   /// What an image processor makes of a picture.
-  init(_ picture: Picture, _ processor: ImageProcessor) {
-    self.init(values: processor.pixels(picture), height: processor.height, width: processor.width)
+  /// - Throws: `Fault` at `name` for one that is too large for it.
+  init(_ picture: Picture, _ processor: ImageProcessor, at name: String) throws {
+    self.init(values: try processor.pixels(picture, at: name), height: processor.height, width: processor.width)
   }
 }

@@ -1,5 +1,6 @@
 import Datasets
 import Ground
+import Media
 
 /// The data of one stage: what it trains on and, behind it, what it validates on.
 public struct InspectedSet: Sendable {
@@ -36,6 +37,14 @@ extension InspectedSet {
   /// What is to be said of the places that records lie in.
   var notes: [String] {
     if case .labelled(let records, _) = content { records.sources.compactMap(\.note) } else { [] }
+  }
+  /// What takes the pictures.
+  var imageProcessor: ImageProcessor? {
+    switch content {
+    case .conversations(_, let processor): processor.vision?.processor
+    case .labelled(_, let samples): samples.imageProcessor
+    case .pairs(_, let samples): samples.processor.images
+    }
   }
   var count: Int { files.reduce(0) { $0 + $1.count } }
   var trainingCount: Int { files.prefix(trainingFiles).reduce(0) { $0 + $1.count } }

@@ -144,6 +144,12 @@ final class Inspector: Sendable {
       switch pictures(image) {
       case .facts(let picture):
         facts.pictures.append(picture)
+        do {
+          try set.imageProcessor?.check(height: picture.height, width: picture.width)
+        } catch {
+          facts.findings.append(Finding(picture: asFault(error), path: image.name, at: place, record: index))
+          continue
+        }
         if let (kind, message) = Inspector.oddity(of: picture) {
           facts.findings.append(Finding(kind, at: place, record: index, "\(image.name): \(message)"))
         }

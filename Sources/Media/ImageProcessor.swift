@@ -1,3 +1,5 @@
+import Ground
+
 /// Turns pictures into what a vision tower takes: resize, centre crop, rescale, normalise.
 ///
 /// The same as the CLIP, SigLIP and LLaVA image processors of transformers with their Pillow backend: the bytes after
@@ -71,8 +73,24 @@ public struct ImageProcessor: Equatable, Sendable {
     return steps
   }
 
+  /// Whether bars make pictures square before all else.
+  public var padsToSquare: Bool { squareFill != nil }
+
+  /// Refuses a picture that bars would make too large, before any memory is taken for it.
+  /// - Throws: `Fault(.badData)`.
+  public func check(height: Int, width: Int, at place: String? = nil) throws {
+    let side = max(height, width)
+    guard squareFill != nil, side > Picture.longestSide || side * side > Picture.mostPixels else { return }
+    throw Fault(
+      .badData,
+      "the picture of \(width) × \(height) pixels is too large when it is made square, as do_pad says: at most "
+        + "\(Picture.mostPixels) pixels are taken", at: place, "scale the picture down, or cut it")
+  }
+
   /// The bytes after resizing and cropping, before rescaling.
-  public func resized(_ picture: Picture) -> Picture {
+  /// - Throws: as ``check(height:width:at:)``; `place` names the picture.
+  public func resized(_ picture: Picture, at place: String? = nil) throws -> Picture {
+    try check(height: picture.height, width: picture.width, at: place)
     let steps = steps(height: picture.height, width: picture.width)
     let picture =
       squareFill.map { picture.placed(left: steps.barLeft, top: steps.barTop, in: steps.padded, on: $0) } ?? picture
@@ -84,8 +102,9 @@ public struct ImageProcessor: Equatable, Sendable {
   }
 
   /// `[3, height, width]`, rescaled and normalised.
-  public func pixels(_ picture: Picture) -> [Float] {
-    let bytes = resized(picture).pixels
+  /// - Throws: as ``check(height:width:at:)``; `place` names the picture.
+  public func pixels(_ picture: Picture, at place: String? = nil) throws -> [Float] {
+    let bytes = try resized(picture, at: place).pixels
     let plane = height * width
     return [Float](unsafeUninitializedCapacity: 3 * plane) { target, written in
       bytes.withUnsafeBufferPointer { bytes in

@@ -102,8 +102,8 @@ final class AugmentationTests: XCTestCase {
     let sample = try bench.processor.sample(record, draw(3))
     let view = try XCTUnwrap(bench.processor.augmentation).views(record, [picture.size], draw(3)) { _, _ in true }[0]
     let vision = try XCTUnwrap(bench.processor.vision)
-    XCTAssertEqual(sample.pixels[0].values, vision.processor.pixels(picture.seen(view)))
-    XCTAssertNotEqual(sample.pixels[0].values, vision.processor.pixels(picture))
+    XCTAssertEqual(sample.pixels[0].values, try vision.processor.pixels(picture.seen(view)))
+    XCTAssertNotEqual(sample.pixels[0].values, try vision.processor.pixels(picture))
   }
 
   func testWhatAFlipWouldMakeUntrue() throws {

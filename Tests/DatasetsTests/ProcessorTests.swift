@@ -130,4 +130,38 @@ final class ProcessorFaultTests: XCTestCase {
     let text = try fault(processor, record("<image>", "b", images: ["../records.jsonl"]))
     XCTAssertEqual(text.kind, .badData)
   }
+
+  /// It is refused by the early look, too, which reads no more than the beginning of its file.
+  func testAPictureThatIsTooLongToBeMadeSquare() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      #"{"image_processor_type": "LlavaImageProcessor", "do_pad": true, "size": {"shortest_edge": 4}, "crop_size": 4}"#,
+      to: "preprocessor_config.json")
+    let vision = Processor.Vision(
+      processor: try ImageProcessor(modelFolder: folder.path), tokenID: try Fixtures.vision().tokenID,
+      tokensPerImage: 4)
+    let processor = try processor(vision: vision)
+    for (width, isTaken) in [(13_377, true), (13_378, false)] {
+      let picture = Picture(width: width, height: 1, pixels: [UInt8](repeating: 9, count: 3 * width))
+      let plain = try picture.encodedJPEG(quality: 90)
+      // A comment that is longer than what is read at first.
+      let note: [UInt8] = [0xFF, 0xFE, 0x20, 0x00] + [UInt8](repeating: 1, count: 0x1FFE)
+      let noted = Array(plain[..<2]) + note + Array(plain[2...])
+      for bytes in [try picture.encodedPNG(), plain, noted] {
+        let record = Record(
+          id: nil, turns: [Turn(.user, "<image>"), Turn(.assistant, "b")],
+          images: [.bytes(Data(bytes), name: "long")], place: "train.jsonl:3", index: 2)
+        if isTaken {
+          XCTAssertNoThrow(try processor.check(record))
+          continue
+        }
+        let early = try thrownFault { try processor.check(record) }
+        XCTAssertEqual(
+          early.description,
+          "long: the picture of 13378 × 1 pixels is too large when it is made square, as do_pad says: at most 178956970 "
+            + "pixels are taken (train.jsonl:3): scale the picture down, or cut it")
+        XCTAssertEqual(try fault(processor, record), early)
+      }
+    }
+  }
 }

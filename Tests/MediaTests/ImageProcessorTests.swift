@@ -9,12 +9,12 @@ final class ImageProcessorTests: XCTestCase {
     for item in try Fixtures.expected("process") {
       let processor = try ImageProcessor(ProcessorFields(XCTUnwrap(item["fields"]), at: "fields"))
       let picture = try Fixtures.picture(XCTUnwrap(item["file"]?.string))
-      let resized = processor.resized(picture)
+      let resized = try processor.resized(picture)
       XCTAssertEqual(processor.width, item["width"]?.integer, "\(item)")
       XCTAssertEqual(processor.height, item["height"]?.integer, "\(item)")
       XCTAssertEqual(resized.width, processor.width, "\(item)")
       XCTAssertEqual(sum(resized.pixels), item["bytes"]?.string, "\(item)")
-      let floats = processor.pixels(picture).withUnsafeBytes { sum($0) }
+      let floats = try processor.pixels(picture).withUnsafeBytes { sum($0) }
       XCTAssertEqual(floats, item["floats"]?.string, "\(item)")
     }
   }
@@ -43,7 +43,7 @@ final class ImageProcessorTests: XCTestCase {
       "image_std": [1, 0.5, 2],
     ])
     let picture = Picture(width: 2, height: 1, pixels: [0, 255, 255, 255, 0, 0])
-    XCTAssertEqual(processor.pixels(picture), [0, 1, 1, -1, 0, -0.5])
+    XCTAssertEqual(try processor.pixels(picture), [0, 1, 1, -1, 0, -0.5])
   }
 
   func testTheShorterSideAndThePartWithoutFraction() {
@@ -57,7 +57,23 @@ final class ImageProcessorTests: XCTestCase {
   func testAnEndlessPictureIsCropped() throws {
     let processor = try processor(["image_processor_type": "CLIPImageProcessor"])
     let picture = Picture(width: 1_000_000, height: 1, pixels: [UInt8](repeating: 50, count: 3_000_000))
-    XCTAssertEqual(Set(processor.resized(picture).pixels), [50])
+    XCTAssertEqual(Set(try processor.resized(picture).pixels), [50])
+  }
+
+  func testAnEndlessPictureIsNotMadeSquare() throws {
+    let processor = try processor(["image_processor_type": "LlavaImageProcessor", "do_pad": true])
+    let picture = Picture(width: 1, height: 1_000_000, pixels: [UInt8](repeating: 50, count: 3_000_000))
+    let thrown = fault { try processor.pixels(picture, at: "a.png") }
+    XCTAssertEqual(thrown?.kind, .badData)
+    XCTAssertEqual(thrown?.place, "a.png")
+    XCTAssertEqual(
+      thrown?.what,
+      "the picture of 1 × 1000000 pixels is too large when it is made square, as do_pad says: at most 178956970 pixels "
+        + "are taken")
+    XCTAssertNoThrow(try processor.check(height: 13_377, width: 1))
+    XCTAssertThrowsError(try processor.check(height: 1, width: 13_378))
+    XCTAssertNoThrow(
+      try self.processor(["image_processor_type": "LlavaImageProcessor"]).check(height: 1, width: 1_000_000))
   }
 
   // MARK: Files

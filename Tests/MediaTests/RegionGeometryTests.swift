@@ -96,7 +96,7 @@ final class RegionGeometryTests: XCTestCase {
         let processor = processor(scale, crop: crop, output, pads: pads)
         let placed = processor.placement(size, view: view).place(
           PictureBox(Double(left), Double(top), Double(right), Double(bottom)))
-        let result = processor.resized(picture.seen(view))
+        let result = try processor.resized(picture.seen(view))
         var sums = (weight: 0.0, x: 0.0, y: 0.0)
         for pixel in 0..<result.width * result.height where result.pixels[3 * pixel] > 9 {
           let weight = Double(result.pixels[3 * pixel]) / 255

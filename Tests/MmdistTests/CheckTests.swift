@@ -142,6 +142,24 @@ final class CheckTests: ProgramTestCase {
     XCTAssertTrue(page.contains("data:image/jpeg;base64,"))
   }
 
+  func testAPictureThatIsTooLongToBeMadeSquare() throws {
+    try prepare()
+    try change("model/processor_config.json") {
+      let squares = String(decoding: $0, as: UTF8.self)
+        .replacing("SiglipImageProcessor", with: "LlavaImageProcessor")
+        .replacing("\"do_resize\": true", with: "\"do_resize\": true, \"do_pad\": true, \"do_center_crop\": false")
+      $0 = Data(squares.utf8)
+    }
+    for seed in 0..<2 { try save(picture(UInt64(seed)), "p\(seed).jpg") }
+    try save(Picture(width: 60_000, height: 10, pixels: [UInt8](repeating: 7, count: 1_800_000)), "long.png")
+    try write("train.jsonl", ask("p0.jpg") + ask("long.png") + ask("p1.jpg", "Left or right?", "left"))
+    let report = try report(
+      ["--set", "data.train=[{path: train.jsonl, images: pictures}]", "data.validation=[]"], code: 65)
+    XCTAssertEqual(kinds(report), [path("train.jsonl:2") + " e unreadable_image"])
+    let message = try XCTUnwrap(report["faults"]?.array?.first?["message"]?.string)
+    XCTAssertTrue(message.contains("long.png: the picture of 60000 × 10 pixels is too large when"), message)
+  }
+
   func testRegionsOutOfRangeAndTurnsThatTheTemplateRefuses() throws {
     try prepare()
     for seed in 0..<6 { try save(picture(UInt64(seed)), "p\(seed).jpg") }
