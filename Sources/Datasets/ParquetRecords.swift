@@ -24,15 +24,46 @@ final class ParquetRecords: RecordContainer {
     descriptor = try RecordFile.openForReading(path)
     do {
       schema = try ParquetRecords.schema(descriptor, path: name)
-      starts = schema.groups.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.rows) }
-      guard starts[starts.count - 1] > 0 else { throw Fault(.badData, "no records", "check the file") }
     } catch let fault as Fault {
       close(descriptor)
+      throw fault.placed(at: name)
+    }
+    starts = schema.groups.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.rows) }
+    // From here on the file is closed with the object.
+    guard count > 0 else { throw Fault(.badData, "no records", at: name, "check the file") }
+    do {
+      try proveRows()
+    } catch let fault as Fault {
       throw fault.placed(at: name)
     }
   }
 
   deinit { close(descriptor) }
+
+  /// Looks for the rows of a file that claims more of them than it has bytes: a footer says any number, and every row is
+  /// asked for by and by. Of each row group all pages of the column with the fewest bytes are decoded.
+  private func proveRows() throws {
+    let size = try RecordFile.size(of: descriptor, path: path)
+    guard UInt64(count) > size else { return }
+    var shortest: [(group: Int, column: Int, chunk: ParquetSchema.Chunk)] = []
+    for (group, own) in schema.groups.enumerated() {
+      let column = own.chunks.indices.min { own.chunks[$0].byteCount < own.chunks[$1].byteCount } ?? 0
+      shortest.append((group, column, own.chunks[column]))
+    }
+    var end: UInt64 = 0
+    for (group, column, chunk) in shortest.sorted(by: { $0.chunk.offset < $1.chunk.offset }) {
+      guard chunk.offset >= end else { throw ParquetSchema.damaged("two row groups lie in the same place") }
+      end = chunk.end
+      let index = try index(group, column)
+      for (number, page) in index.pages.enumerated() {
+        let last = number + 1 < index.pages.count ? index.pages[number + 1].firstRow : schema.groups[group].rows
+        let rows = try self.page(group, column, page, number, dictionary: index.dictionary).rowCount
+        guard rows == last - page.firstRow else {
+          throw ParquetSchema.damaged("a page has \(rows) rows where it says \(last - page.firstRow)")
+        }
+      }
+    }
+  }
 
   private static func schema(_ descriptor: Int32, path: String) throws -> ParquetSchema {
     let size = try RecordFile.size(of: descriptor, path: path)

@@ -50,6 +50,8 @@ struct ParquetSchema: Sendable {
     let end: UInt64
     let codec: Int
     let values: Int
+
+    var byteCount: UInt64 { end - offset }
   }
 
   private(set) var root: [ParquetNode] = []
@@ -142,6 +144,9 @@ struct ParquetSchema: Sendable {
       guard let data = item[3], let codec = data[4]?.integer, let values = data[5]?.integer, values >= 0,
         let bytes = data[7]?.integer, bytes >= 0, let first = data[9]?.integer
       else { throw ParquetSchema.damaged("the column '\(column.name)' has no place") }
+      guard column.repetition == 0 ? values == rows : values >= rows else {
+        throw ParquetSchema.damaged("the column '\(column.name)' has \(values) values in a group of \(rows) rows")
+      }
       let start = [first, data[11]?.integer ?? 0].filter { $0 > 0 }.min() ?? 0
       guard start >= 4, bytes <= Int(size), start <= Int(size) - bytes else {
         throw ParquetSchema.damaged("the column '\(column.name)' goes beyond the file's end")

@@ -71,4 +71,50 @@ final class HostileParquetTests: XCTestCase {
     (file.columns[0].definitions, file.columns[0].values) = ([(1, 0)], [])
     XCTAssertEqual(try open(file).record(0).json, ["s": nil])
   }
+
+  // MARK: Rows
+
+  private var text: WrittenParquet {
+    WrittenParquet(
+      members: 1, schema: [WrittenParquet.text("text")], columns: [.init(path: ["text"], values: ["hi"])])
+  }
+
+  /// Rows without a value, which take next to no bytes.
+  private func nulls(_ count: Int) -> WrittenParquet {
+    let missing: WrittenParquet.Runs = [(count, 0)]
+    return WrittenParquet(
+      members: 1, schema: [WrittenParquet.text("text", repetition: 1)],
+      columns: [.init(path: ["text"], definitions: missing, values: [], places: count)], rows: count)
+  }
+
+  func testRowsThatAreNotThere() throws {
+    XCTAssertEqual(try open(text).record(0).json, ["text": "hi"])
+    var file = text
+    file.rows = 1 << 36
+    XCTAssertEqual(try fault(file), "the column 'text' has 1 values in a group of 68719476736 rows")
+    // All of the footer says the same, the page does not.
+    file.values = 1 << 36
+    XCTAssertEqual(try fault(file), "the column 'text' has 1 rows where its group has 68719476736")
+    // Nor does the page hold what its header says.
+    (file.rows, file.values, file.columns[0].places) = (100_000, nil, 100_000)
+    XCTAssertEqual(try fault(file), "a page is cut short")
+    file = list
+    file.rows = 1 << 36
+    XCTAssertEqual(
+      try fault(file), "the column 'l.list.element.a' has 1 values in a group of 68719476736 rows")
+    file.values = 1 << 36
+    XCTAssertEqual(try fault(file), "the column 'l.list.element.a' has 1 rows where its group has 68719476736")
+  }
+
+  func testMoreRowsThanBytesMayBeTrue() throws {
+    let file = nulls(5000)
+    XCTAssertLessThan(file.bytes.count, 500)
+    let records = try open(file)
+    XCTAssertEqual(records.count, 5000)
+    XCTAssertEqual(try records.record(4999).json, ["text": nil])
+    // But not by reading the same bytes again and again.
+    var twice = file
+    twice.groups = 2
+    XCTAssertEqual(try fault(twice), "two row groups lie in the same place")
+  }
 }
