@@ -24,8 +24,13 @@ extension JSON {
     let text = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
     var loaded = json_loadb(text, bytes.count, flags, &problem)
     if loaded == nil, json_error_code(&problem) == json_error_numeric_overflow {
-      // An integer beyond 64 bits (tokenizer_config.json: model_max_length 10³⁰): all numbers are read as reals.
-      loaded = json_loadb(text, bytes.count, flags | 0x8, &problem)  // JSON_DECODE_INT_AS_REAL
+      // tokenizer_config.json: model_max_length 10³⁰.
+      let plain = JSON.writingWideIntegersAsReals(bytes)
+      loaded = plain.withUnsafeBytes {
+        json_loadb($0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count, flags, &problem)
+      }
+      // What else is wrong is told by its place in the text as it is.
+      if loaded == nil { loaded = json_loadb(text, bytes.count, flags | 0x8, &problem) }  // JSON_DECODE_INT_AS_REAL
     }
     guard let root = loaded else {
       let text = withUnsafeBytes(of: problem.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
