@@ -26,10 +26,11 @@ extension ChatTemplate {
   public func renderForTraining(
     _ messages: [ChatMessage], tools: [JSON] = [], endTokens: Set<String>, trained: Set<Int>? = nil
   ) throws -> TrainingText {
-    let whole = try rendering(messages, tools: tools, addGenerationPrompt: false)
+    let values = try values(of: messages)
+    let whole = try rendering(values, tools: tools, addGenerationPrompt: false)
     try check(whole, shows: messages, tools)
     let tokens = endTokens.filter { !$0.isEmpty }.map { Array($0.utf8) }
-    let turns = Turns(self, messages, tools, whole, tokens)
+    let turns = Turns(self, messages, values, tools, whole, tokens)
     let trained = trained ?? Set(turns.assistants)
     var pieces = template.marksGeneration ? whole.generated.flatMap(turns.assigned) : []
     for turn in messages.indices where trained.contains(turn) {
@@ -63,17 +64,21 @@ extension Rendering {
 private struct Turns {
   private let template: ChatTemplate
   private let messages: [ChatMessage]
+  private let values: [Value]
   private let tools: [JSON]
   private let text: [UInt8]
   /// Where the content of each message came out, from its first byte to its last.
   private var contents: [Int: Range<Int>] = [:]
   private let endTokens: [[UInt8]]
+  private let beginnings = Beginnings()
 
   init(
-    _ template: ChatTemplate, _ messages: [ChatMessage], _ tools: [JSON], _ whole: Rendering, _ endTokens: [[UInt8]]
+    _ template: ChatTemplate, _ messages: [ChatMessage], _ values: [Value], _ tools: [JSON], _ whole: Rendering,
+    _ endTokens: [[UInt8]]
   ) {
     self.template = template
     self.messages = messages
+    self.values = values
     self.tools = tools
     self.endTokens = endTokens
     text = Array(whole.text.utf8)
@@ -221,11 +226,34 @@ private struct Turns {
 
   /// The rendering of the first messages, nil when the template refuses them.
   private func rendered(upTo count: Int, addGenerationPrompt: Bool) -> Beginning? {
-    guard
-      let rendering = try? template.rendering(
-        messages[..<count], tools: tools, addGenerationPrompt: addGenerationPrompt)
-    else { return nil }
-    return Beginning(bytes: Array(rendering.text.utf8), marked: rendering.marked)
+    beginnings.find(count, addGenerationPrompt) {
+      guard
+        let rendering = try? template.rendering(
+          Array(values[..<count]), tools: tools, addGenerationPrompt: addGenerationPrompt)
+      else { return nil }
+      return Beginning(bytes: Array(rendering.text.utf8), marked: rendering.marked)
+    }
+  }
+
+  /// Several turns, and several questions about one, ask for the same rendering: it is kept while there is room.
+  private final class Beginnings {
+    private struct Key: Hashable {
+      let count: Int
+      let hasPrompt: Bool
+    }
+
+    private static let mostBytes = 16 << 20
+    private var known: [Key: Beginning?] = [:]
+    private var byteCount = 0
+
+    func find(_ count: Int, _ hasPrompt: Bool, make: () -> Beginning?) -> Beginning? {
+      let key = Key(count: count, hasPrompt: hasPrompt)
+      if let own = known[key] { return own }
+      let own = make()
+      byteCount += own.map { $0.bytes.count + $0.marked.count * MemoryLayout<Rendering.Marked>.stride } ?? 0
+      if byteCount <= Beginnings.mostBytes { known.updateValue(own, forKey: key) }
+      return own
+    }
   }
 
   /// What the first messages of the conversation render to.
@@ -243,8 +271,10 @@ private struct Turns {
   /// The last end token of a turn without calls.
   private var ordinaryEnd: [UInt8]? {
     let talk = [ChatMessage(role: "user", text: "a"), ChatMessage(role: "assistant", text: "b")]
-    guard let rendering = try? template.rendering(talk, tools: tools, addGenerationPrompt: false) else { return nil }
-    let turns = Turns(template, talk, tools, rendering, endTokens)
+    guard let values = try? template.values(of: talk),
+      let rendering = try? template.rendering(values, tools: tools, addGenerationPrompt: false)
+    else { return nil }
+    let turns = Turns(template, talk, values, tools, rendering, endTokens)
     guard let end = turns.contents[1].map({ turns.end(of: 1, from: $0.upperBound) }) else { return nil }
     return endTokens.filter { turns.text.prefix(end).suffix($0.count).elementsEqual($0) }.max { $0.count < $1.count }
   }

@@ -93,10 +93,14 @@ public struct ChatTemplate: Sendable {
   func rendering(
     _ messages: some Collection<ChatMessage>, tools: [JSON], addGenerationPrompt: Bool
   ) throws -> Rendering {
-    let values = try messages.enumerated().map { index, message in
+    try rendering(values(of: messages), tools: tools, addGenerationPrompt: addGenerationPrompt)
+  }
+
+  /// Messages as the template reads them. No template can change them, so that several renderings may share them.
+  func values(of messages: some Collection<ChatMessage>) throws -> [Value] {
+    try messages.enumerated().map { index, message in
       try value(of: message, mark: index, form: forms[message.role] ?? forms["user"] ?? .string)
     }
-    return try rendering(values, tools: tools, addGenerationPrompt: addGenerationPrompt)
   }
 
   func rendering(_ messages: [Value], tools: [JSON] = [], addGenerationPrompt: Bool) throws -> Rendering {

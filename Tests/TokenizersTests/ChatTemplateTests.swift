@@ -76,6 +76,19 @@ final class ChatTemplateTests: XCTestCase {
       try supervised(ChatTemplateTests.turns, [ChatMessage(role: "assistant", text: "a")]).spans, ["a<e>"])
   }
 
+  /// Of a conversation whose beginnings are more than are kept, every turn is found as in a short one.
+  func testALongConversation() throws {
+    let source = ChatTemplateTests.turns.replacingOccurrences(of: "PROMPT", with: "")
+    let filling = String(repeating: "a question of some length ", count: 800)
+    let turns = (0..<80).map { turn in
+      ChatMessage(
+        role: turn % 2 == 0 ? "user" : "assistant", text: turn % 2 == 0 ? "\(filling)\(turn)" : "answer \(turn)")
+    }
+    let found = try supervised(source, turns)
+    XCTAssertEqual(found.spans, stride(from: 1, to: 80, by: 2).map { "answer \($0)<e>" })
+    XCTAssertGreaterThan(found.text.utf8.count * 40, 16 << 20)
+  }
+
   // MARK: Where supervision ends
 
   func testEndTokenOfTheTurnItself() throws {
