@@ -39,8 +39,9 @@ struct AddedTokens: Sendable {
 
   /// Numbers the tokens as the reference implementation does: a token of the model keeps its id, the others
   /// follow the model in the order of the file, whatever ids the file gives them.
-  init(_ sections: [Section], vocabulary: Vocabulary, normalizers: [Normalizer]) throws {
-    var next = vocabulary.count
+  init(_ sections: [Section], model: TokenModel, normalizers: [Normalizer]) throws {
+    let vocabulary = model.vocabulary
+    var next = model.listedCount
     for section in sections {
       let token = try AddedToken(section)
       guard !token.content.isEmpty else { continue }

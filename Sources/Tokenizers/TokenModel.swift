@@ -23,6 +23,11 @@ enum TokenModel: Sendable {
     }
   }
 
+  /// How many tokens the file lists: one of a Unigram model that stands twice in it counts twice.
+  var listedCount: Int {
+    if case .unigram(let model) = self { model.vocabulary.idEnd } else { vocabulary.count }
+  }
+
   /// Whether words can be given as plain bytes instead of in the byte alphabet.
   var takesPlainBytes: Bool {
     if case .bytePairs(let model) = self { model.byteSymbols != nil } else { false }

@@ -68,7 +68,7 @@ public final class Tokenizer: Sendable {
 
     let listed = file.json["added_tokens"] ?? .null
     let addedSections = listed.isNull ? [] : try file.sections("added_tokens")
-    added = try AddedTokens(addedSections, vocabulary: model.vocabulary, normalizers: normalizers)
+    added = try AddedTokens(addedSections, model: model, normalizers: normalizers)
   }
 
   // MARK: Text to tokens

@@ -28,6 +28,17 @@ final class UnigramTests: XCTestCase {
     XCTAssertEqual(try self.tokenizer(#"[["?", 0], ["a", 0], ["aa", 0]]"#).encode("aaa").ids, [1, 2])
   }
 
+  /// Added tokens are numbered behind all that the file lists, of which one may stand there twice.
+  func testATokenThatStandsTwice() throws {
+    let tokenizer = try tokenizer(
+      #"[["<unk>", 0], ["a", -1], ["b", -2], ["a", -3]]"#,
+      others: #""added_tokens": [{"id": 4, "content": "<X>", "special": true, "single_word": false, "#
+        + #""lstrip": false, "rstrip": false, "normalized": false}]"#)
+    XCTAssertEqual(try tokenizer.encode("a<X>b").ids, [3, 4, 2])
+    XCTAssertEqual(tokenizer.id(of: "<X>"), 4)
+    XCTAssertEqual(tokenizer.vocabularySize, 5)
+  }
+
   /// What a character without a token becomes: bytes if there are all, else the unknown token, else a fault.
   func testUnknownCharacters() throws {
     let bytes = #"[["<unk>", 0], ["a", -1], ["<0xC3>", -9], ["<0xA9>", -9]]"#
