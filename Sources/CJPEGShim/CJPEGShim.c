@@ -7,7 +7,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-/// No real picture has more scans; a hostile one decodes the whole picture once for each.
+/// No real picture has more scans; a hostile one decodes the whole picture once for each, so that those of large ones
+/// are bounded by their pixels too.
 enum { most_scans = 1000 };
 
 typedef struct {
@@ -17,10 +18,11 @@ typedef struct {
 } failure;
 
 struct mmdist_jpeg_reader {
-  struct jpeg_decompress_struct state;
+  struct jpeg_decompress_struct state;  // first, as in a failure
   failure failure;
   struct jpeg_source_mgr source;
   struct jpeg_progress_mgr progress;
+  uint64_t most_pixels;
 };
 
 // MARK: libjpeg's callbacks
@@ -48,7 +50,13 @@ static void skip_input(j_decompress_ptr state, long count) {
 }
 
 static void watch_scans(j_common_ptr state) {
-  if (((j_decompress_ptr)state)->input_scan_number > most_scans) ERREXIT(state, JERR_BAD_PROGRESSION);
+  const mmdist_jpeg_reader *reader = (const mmdist_jpeg_reader *)state;
+  const int scans = reader->state.input_scan_number;
+  const uint64_t pixels = (uint64_t)reader->state.image_width * reader->state.image_height;
+  if (scans <= most_scans && (uint64_t)scans * pixels <= reader->most_pixels) return;
+  failure *failed = (failure *)state->err;
+  snprintf(failed->reason, JMSG_LENGTH_MAX, "%d scans are too many", scans);
+  longjmp(failed->escape, 1);
 }
 
 static void set_up(failure *failed) {
@@ -131,8 +139,9 @@ static void rgb_from_adobe(const uint8_t *cmyk, uint8_t *rgb, size_t width) {
   }
 }
 
-mmdist_jpeg_outcome mmdist_jpeg_read_pixels(mmdist_jpeg_reader *reader, uint8_t *rgb) {
+mmdist_jpeg_outcome mmdist_jpeg_read_pixels(mmdist_jpeg_reader *reader, uint8_t *rgb, uint64_t most_pixels) {
   j_decompress_ptr state = &reader->state;
+  reader->most_pixels = most_pixels;
   if (setjmp(reader->failure.escape)) return MMDIST_JPEG_BROKEN;
   const int cmyk = state->num_components == 4;
   state->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;

@@ -3,11 +3,18 @@ import Foundation
 import Ground
 
 extension Picture {
+  /// The most pixels of all scans of a JPEG together: a picture that is as large as may be has 20 scans, twice as many as
+  /// progressive ones have.
+  static let mostScannedPixels = 20 * mostPixels
+
   /// Decodes a JPEG with libjpeg's accurate transform and smooth chroma, as Pillow does.
-  init(decodingJPEG bytes: UnsafeRawBufferPointer, at place: String) throws {
+  init(
+    decodingJPEG bytes: UnsafeRawBufferPointer, at place: String, mostScannedPixels: Int = Picture.mostScannedPixels
+  ) throws {
     self = try Picture.withJPEG(bytes, at: place) { reader, outline in
       let stored = try Picture(width: outline.stored.width, height: outline.stored.height) {
-        try Picture.check(mmdist_jpeg_read_pixels(reader, $0.baseAddress!), reader, at: place)
+        let outcome = mmdist_jpeg_read_pixels(reader, $0.baseAddress!, UInt64(mostScannedPixels))
+        try Picture.check(outcome, reader, at: place)
       }
       return stored.turned(outline.orientation)
     }

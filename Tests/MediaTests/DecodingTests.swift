@@ -135,6 +135,19 @@ final class DecodingTests: XCTestCase {
     XCTAssertThrowsError(try Picture.checkSize(width: 0, height: 2, at: "x"))
   }
 
+  /// Each scan of a progressive picture goes over all of its pixels.
+  func testTheScansOfAPictureAreBounded() throws {
+    let bytes = try Fixtures.bytes("rgb-progressive.jpg")
+    let whole = try Picture(decoding: bytes)
+    let pixels = 10 * whole.width * whole.height  // it has 10 scans
+    func decoded(_ most: Int) throws -> Picture {
+      try bytes.withUnsafeBytes { try Picture(decodingJPEG: $0, at: "here", mostScannedPixels: most) }
+    }
+    XCTAssertEqual(try decoded(pixels), whole)
+    XCTAssertEqual(fault { try decoded(pixels - 1) }?.what, "damaged JPEG: 10 scans are too many")
+    XCTAssertGreaterThan(Picture.mostScannedPixels, 10 * Picture.mostPixels)
+  }
+
   /// An IDAT chunk without content.
   private var emptyData: [UInt8] { [0, 0, 0, 0, 0x49, 0x44, 0x41, 0x54] + crc([0x49, 0x44, 0x41, 0x54]) }
 

@@ -31,7 +31,9 @@ const uint8_t *_Nullable mmdist_jpeg_app1(const mmdist_jpeg_reader *_Nonnull rea
                                           size_t *_Nonnull count);
 
 /// Decodes into `rgb`, height x width x 3; grey is repeated, CMYK and YCCK are taken as Adobe's (inverted).
-mmdist_jpeg_outcome mmdist_jpeg_read_pixels(mmdist_jpeg_reader *_Nonnull reader, uint8_t *_Nonnull rgb);
+/// A picture whose scans have more than `most_pixels` together is broken.
+mmdist_jpeg_outcome mmdist_jpeg_read_pixels(mmdist_jpeg_reader *_Nonnull reader, uint8_t *_Nonnull rgb,
+                                            uint64_t most_pixels);
 
 /// Why the last call was `MMDIST_JPEG_BROKEN`.
 const char *_Nonnull mmdist_jpeg_reason(const mmdist_jpeg_reader *_Nonnull reader);
