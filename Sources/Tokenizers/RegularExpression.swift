@@ -43,7 +43,7 @@ final class RegularExpression: @unchecked Sendable {
     self.pattern = pattern
     var result: OnigRegex?
     var details = OnigErrorInfo()
-    let bytes = Array(pattern.utf8)
+    let bytes = RegularExpression.writingOutPunctuation(pattern)
     compiled = try bytes.withUnsafeBufferPointer { text in
       let start = text.baseAddress ?? UnsafePointer(bitPattern: 1)!
       let code = onig_new(
