@@ -52,21 +52,22 @@ public final class MultimodalModel {
       blueprint.linears.filter { !MultimodalModel.isHead($0.path) && !$0.isTied }.map { ObjectIdentifier($0.weight) })
   }
 
-  /// What the paths of a part begin with; all others are the language model's.
-  private static let parts: [(part: ModelPart, prefixes: [String])] = [
+  /// What the modules of a part lie in or are, with a dot behind it; all others are the language model's.
+  private static let parts: [(part: ModelPart, places: [String])] = [
     (.vision, ["model.vision_tower.", "vision_model."]),
     (
       .projector,
       [
-        "model.multi_modal_projector.", "visual_projection", "text_projection", "text_model.head.", "logit_scale",
-        "logit_bias",
+        "model.multi_modal_projector.", "visual_projection.", "text_projection.", "text_model.head.", "logit_scale.",
+        "logit_bias.",
       ]
     ),
   ]
 
-  /// The part that a parameter or module belongs to, by its path.
+  /// The part that a parameter or module belongs to, by its path: a module is of the part that its parameters are of.
   public static func part(of path: String) -> ModelPart {
-    parts.first { $0.prefixes.contains { path.hasPrefix($0) } }?.part ?? .language
+    let whole = path + "."
+    return parts.first { $0.places.contains { whole.hasPrefix($0) } }?.part ?? .language
   }
 
   /// Whether nothing is done with the parameter but multiplying by it: it is a linear layer's matrix, not a head's.

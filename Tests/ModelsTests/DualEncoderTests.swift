@@ -18,6 +18,18 @@ final class DualEncoderTests: FolderTests {
     return (golden, model, try XCTUnwrap(model.dual))
   }
 
+  /// A layer is trained with the part that its weights are counted in.
+  func testALayerIsOfThePartOfItsWeights() throws {
+    for name in PairGolden.names {
+      for linear in try PairGolden(name).folder.makeModel().linears {
+        XCTAssertEqual(
+          MultimodalModel.part(of: linear.path), MultimodalModel.part(of: linear.weight.name), linear.path)
+      }
+    }
+    XCTAssertEqual(MultimodalModel.part(of: "text_model.head"), .projector)
+    XCTAssertEqual(MultimodalModel.part(of: "text_model.header"), .language)
+  }
+
   func testFeatures() throws {
     for name in PairGolden.names {
       let (golden, model, dual) = try load(name)
