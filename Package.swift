@@ -183,7 +183,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Ground", "SafeTensors", "Tensors", "TestSupport"],
+      name: "ModelsTests", dependencies: ["Models", "Modules", "Ground", "SafeTensors", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "AdaptersTests",

@@ -75,16 +75,18 @@ extension RotaryDecoder.Configuration {
   }
 }
 
-/// `rope_theta` and `rope_scaling`, or both in `rope_parameters` as transformers 5 writes them.
+/// `rope_theta` and `rope_scaling`, or both in `rope_parameters` as transformers 5 writes them; where a file has both,
+/// `rope_scaling` counts unless it is empty, as in transformers.
 private struct RotaryParameters {
   var theta: Double
   var scaling = RotaryEmbedding.Scaling.none
 
   init(_ reader: ConfigurationReader) throws {
     theta = try reader.number("rope_theta", default: 10000)
-    let old = reader.raw("rope_scaling")
-    let key = reader.raw("rope_parameters") == nil ? "rope_scaling" : "rope_parameters"
-    guard let json = reader.raw("rope_parameters") ?? old else { return }
+    let (old, new) = (reader.raw("rope_scaling"), reader.raw("rope_parameters"))
+    let isOld = new == nil || old.map { $0.object?.isEmpty != true } ?? false
+    let key = isOld ? "rope_scaling" : "rope_parameters"
+    guard let json = isOld ? old : new else { return }
     let nested = try reader.nested(key)
     theta = try nested.number("rope_theta", default: theta)
     nested.ignore("type")

@@ -1,4 +1,5 @@
 import Ground
+import Modules
 import TestSupport
 import XCTest
 
@@ -114,6 +115,32 @@ final class ConfigurationTests: XCTestCase {
     try model(llama.with("rope_scaling", ["type": "linear", "factor": 2.0]))
     try model(llama.with("rope_parameters", ["rope_type": "default", "rope_theta": 500000.0]))
     try model(gpt2.with("add_cross_attention", false).with("pruned_heads", [:]))
+  }
+
+  /// As in transformers, whose `rope_parameters` are forgotten, with their theta, where `rope_scaling` says anything.
+  func testRopeScalingCountsBesideRopeParameters() throws {
+    let new = llama.with("rope_parameters", ["rope_type": "default", "rope_theta": 500000.0])
+    for type in ["yarn", "dynamic"] {
+      try refuses(
+        new, "rope_scaling", ["rope_type": .string(type), "factor": 4.0], ["'rope_scaling.rope_type'", type])
+    }
+    func rotary(_ json: JSON) throws -> (scaling: RotaryEmbedding.Scaling, theta: Double) {
+      let configuration = try RotaryDecoder.Configuration(
+        ConfigurationReader(json, at: "config.json"), vocabularySize: 40, width: 12, hiddenWidth: 20, layers: 2,
+        queryBias: false, outputBias: false, tied: nil)
+      return (configuration.scaling, configuration.theta)
+    }
+    let linear: JSON = ["type": "linear", "factor": 2.0]
+    for (json, scaling, theta) in [
+      (new, .none, 500000), (new.with("rope_scaling", [:]), .none, 500000),
+      (new.with("rope_scaling", nil), .none, 500000), (new.with("rope_scaling", linear), .linear(factor: 2), 10000),
+      (new.with("rope_scaling", linear).with("rope_theta", 2000.0), .linear(factor: 2), 2000),
+      (new.with("rope_scaling", linear.with("rope_theta", 3000.0)), .linear(factor: 2), 3000),
+    ] as [(JSON, RotaryEmbedding.Scaling, Double)] {
+      let found = try rotary(json)
+      XCTAssertEqual(found.scaling, scaling, "\(json)")
+      XCTAssertEqual(found.theta, theta, "\(json)")
+    }
   }
 
   func testScalingNeedsItsFigures() throws {
