@@ -6,8 +6,9 @@ extension MultimodalModel {
   public final class Eyes {
     /// What of the vision encoder the features of a picture are.
     enum Reading {
-      /// The states of its patches after layers of these numbers, joined along the width.
-      case patches(depths: [Int], dropsClassToken: Bool)
+      /// The states of its patches after layers of these numbers, joined along the width; without the first row where
+      /// that is dropped: the class token, or in SigLIP, which has none, the first patch, as transformers does it.
+      case patches(depths: [Int], dropsFirstRow: Bool)
       /// One vector for the whole picture.
       case whole
     }
@@ -41,11 +42,11 @@ extension MultimodalModel {
 
     /// Numbers of the layers that features are taken after; none for one vector of the whole picture.
     var depths: [Int] { if case .patches(let depths, _) = reading { depths } else { [] } }
-    var dropsClassToken: Bool { if case .patches(_, let drops) = reading { drops } else { false } }
+    var dropsFirstRow: Bool { if case .patches(_, let drops) = reading { drops } else { false } }
 
     /// How many rows a picture becomes.
     public var rowsPerImage: Int {
-      depths.isEmpty ? 1 : tower.configuration.tokens - (dropsClassToken ? 1 : 0)
+      depths.isEmpty ? 1 : tower.configuration.tokens - (dropsFirstRow ? 1 : 0)
     }
     /// The height and width of the pixels that go in.
     public var imageSize: Int { tower.configuration.imageSize }
@@ -73,7 +74,7 @@ extension MultimodalModel {
       guard !depths.isEmpty else { return tower.pooled(pixels, context) }
       let tokens = tower.configuration.tokens
       let joined = context.joinColumns(tower.hiddenStates(pixels, depths: depths, context))
-      guard dropsClassToken else { return joined }
+      guard dropsFirstRow else { return joined }
       let kept = (0..<joined.rows).filter { $0 % tokens != 0 }.map(Int32.init)
       return context.gatherRows(joined, context.backend.tensor(kept))
     }

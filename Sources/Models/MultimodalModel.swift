@@ -183,7 +183,7 @@ private func makeEyes(
   let tower = try makeVisionTransformer(reader, blueprint.root.child("model.vision_tower"))
   let eyes = MultimodalModel.Eyes(
     tower: tower, parameters: blueprint.parameters, projector: .none,
-    reading: .patches(depths: [tower.configuration.layers], dropsClassToken: false))
+    reading: .patches(depths: [tower.configuration.layers], dropsFirstRow: false))
   return (eyes, NoLanguage())
 }
 
@@ -200,6 +200,11 @@ private func makeLLaVA(
   let strategy = try reader.string("vision_feature_select_strategy", default: "default")
   guard strategy == "default" || strategy == "full" else {
     throw reader.unsupported("vision_feature_select_strategy", .string(strategy), supported: "default or full")
+  }
+  guard strategy == "full" || tower.configuration.tokens > 1 else {
+    throw Fault(
+      .badConfiguration, "'vision_feature_select_strategy': \"default\" leaves nothing of a picture's single row",
+      at: reader.place, "use \"full\"")
   }
   let depths = try featureDepths(reader, layers: tower.configuration.layers)
   let activation = try reader.activation("projector_hidden_act", default: "gelu")
@@ -228,7 +233,7 @@ private func makeLLaVA(
   let eyes = MultimodalModel.Eyes(
     tower: tower, parameters: towerParameters,
     projector: projector.map(MultimodalModel.Eyes.Projector.feedForward) ?? .none,
-    reading: .patches(depths: depths, dropsClassToken: strategy == "default"), imageTokenID: imageToken)
+    reading: .patches(depths: depths, dropsFirstRow: strategy == "default"), imageTokenID: imageToken)
   guard lastPart != .language || imageToken < language.vocabularySize else {
     throw Fault(
       .badConfiguration, "image token \(imageToken) is outside the vocabulary of \(language.vocabularySize)",

@@ -219,6 +219,18 @@ final class RegionGeometryTests: XCTestCase {
     XCTAssertEqual(grid.featureRows(of: RegionShape(PictureBox(41, 0, 45, 9)), wide, atLeast: 0.5), [])
   }
 
+  func testAPatchWhoseRowIsLeftOutHasNone() {
+    let grid = PatchGrid(columns: 4, rows: 3, patch: 10, leadingRows: -1)
+    let placement = exact(width: 40, height: 30).placement(PictureSize(height: 30, width: 40))
+    func rows(_ box: PictureBox, _ share: Double) -> [Int] {
+      grid.featureRows(of: RegionShape(box), placement, atLeast: share)
+    }
+    XCTAssertEqual(rows(PictureBox(0, 0, 40, 30), 1), Array(0..<11))
+    XCTAssertEqual(rows(PictureBox(0, 0, 20, 10), 0.5), [0])
+    XCTAssertEqual(rows(PictureBox(0, 0, 13, 10), 0.5), [0], "what is left of it")
+    XCTAssertEqual(rows(PictureBox(0, 0, 10, 10), 0.5), [])
+  }
+
   func testWhatACropTakesAwayCoversNothing() {
     let grid = PatchGrid(columns: 5, rows: 5, patch: 10, leadingRows: 0)
     let size = PictureSize(height: 100, width: 200)

@@ -30,6 +30,21 @@ final class EvaluationTests: ProgramTestCase {
     XCTAssertEqual(report["metrics"]?["loss"]?.double ?? .nan, mean, accuracy: accuracy * mean, file: file, line: line)
   }
 
+  /// A vision encoder without a class token, under a selection that leaves one out: the first patch is.
+  func testSigLIPWithoutItsFirstPatch() throws {
+    let golden = try Golden("llava-siglip-qwen2")
+    try copy(golden.modelFolder, to: "model")
+    try write("run.yaml", golden.plainRunFile)
+    let full = try evaluate(golden)
+    let configuration = try JSON(contentsOf: path("model/config.json"))
+    try write("model/config.json", configuration.with("vision_feature_select_strategy", "default").indented)
+    let less = try evaluate(golden, sets("model=model"))
+    func nll(_ report: JSON) -> [Double?] { (report["samples"]?.array ?? []).map { $0["nll"]?.double } }
+    for (index, record) in golden.records.enumerated() {
+      XCTAssertEqual(nll(less)[index] == nll(full)[index], record.images.isEmpty, "record \(index)")
+    }
+  }
+
   func testTheBaseModel() throws {
     for name in Golden.names {
       let golden = try Golden(name)

@@ -161,6 +161,12 @@ final class ConfigurationTests: XCTestCase {
     }
   }
 
+  func testASingleRowCannotBeLeftOut() throws {
+    let single = llava.with("vision_config.model_type", "siglip_vision_model").with("vision_config.patch_size", 12)
+    try refuses(single, "vision_feature_select_strategy", "default")
+    XCTAssertEqual(try model(single.with("vision_feature_select_strategy", "full")).eyes?.rowsPerImage, 1)
+  }
+
   func testHeadsThatDoNotDivide() throws {
     try refuses(llama, "num_key_value_heads", 2, ["3 heads", "2 key heads"])
     try refuses(llama, "num_attention_heads", 5, ["hidden_size 12 is not a multiple of num_attention_heads 5"])

@@ -59,6 +59,27 @@ final class FeatureTests: XCTestCase {
     }
   }
 
+  /// `default` leaves the first row out whatever it is: SigLIP, without a class token, loses its first patch.
+  func testWithoutAClassTokenTheFirstPatchIsLeftOut() throws {
+    let backend = try CPUBackend(threads: 1)
+    let path = Golden.fixtures + "/llava-siglip-qwen2/model"
+    let configuration = try JSON(contentsOf: path + "/config.json")
+    func features(_ strategy: String) throws -> (rows: Int, numbers: [Float], width: Int) {
+      let model = try MultimodalModel(
+        configuration: configuration.with("vision_feature_select_strategy", .string(strategy)), at: "config.json")
+      try ModelFolder(path).loadWeights(into: model, backend: backend, isFresh: { _ in false })
+      let eyes = try XCTUnwrap(model.eyes)
+      let found = eyes.features(pictures(2, eyes.imageSize, backend), Context(backend))
+      return (eyes.rowsPerImage, backend.read(found), found.width)
+    }
+    let (full, less) = (try features("full"), try features("default"))
+    XCTAssertEqual(full.rows, 16)
+    XCTAssertEqual(less.rows, 15)
+    let picture = 16 * full.width
+    let wanted = (0..<2).flatMap { full.numbers[$0 * picture + full.width..<($0 + 1) * picture] }
+    XCTAssertEqual(less.numbers, wanted)
+  }
+
   func testWhatMakesAnotherEncoder() throws {
     let backend = try CPUBackend(threads: 1)
     let first = try XCTUnwrap(model(names[0], backend).eyes)

@@ -34,7 +34,7 @@ final class PublishedConfigurationTests: XCTestCase {
     XCTAssertEqual(eyes.rowsPerImage, 576)
     XCTAssertEqual(eyes.imageSize, 336)
     XCTAssertEqual(eyes.depths, [23])
-    XCTAssertTrue(eyes.dropsClassToken)
+    XCTAssertTrue(eyes.dropsFirstRow)
     XCTAssertEqual(eyes.tower.configuration.activation, .quickGELU)
     XCTAssertEqual(eyes.tower.configuration.normEpsilon, 1e-5)
   }

@@ -4,12 +4,13 @@ public struct PatchGrid: Equatable, Sendable {
   public let rows: Int
   /// Side of a patch, in pixels of what the image processor makes.
   public let patch: Int
-  /// Rows of features before those of the patches: 1 with a class token.
+  /// Rows of features before those of the patches: 1 with a class token, −1 where the first patch's row is left out.
   public let leadingRows: Int
 
   public init(columns: Int, rows: Int, patch: Int, leadingRows: Int) {
     precondition(
-      columns > 0 && rows > 0 && patch > 0 && leadingRows >= 0, "PatchGrid: \(columns) × \(rows) of \(patch)")
+      columns > 0 && rows > 0 && patch > 0 && columns * rows + leadingRows > 0,
+      "PatchGrid: \(columns) × \(rows) of \(patch), \(leadingRows) before")
     (self.columns, self.rows, self.patch, self.leadingRows) = (columns, rows, patch, leadingRows)
   }
 
@@ -35,8 +36,9 @@ public struct PatchGrid: Equatable, Sendable {
 
   /// The rows of features that belong to a region: those of the patches that it covers at least a share of, and where
   /// there is none, that of the patch that it covers most, the first of several; empty where it covers none at all.
+  /// Patches whose rows are left out do not count.
   public func featureRows(of shape: RegionShape, _ placement: PicturePlacement, atLeast share: Double) -> [Int] {
-    let shares = coverage(of: shape, placement)
+    let shares = coverage(of: shape, placement)[max(0, -leadingRows)...]
     let enough = shares.indices.filter { shares[$0] >= share && shares[$0] > 0 }
     if !enough.isEmpty { return enough.map { leadingRows + $0 } }
     guard let most = shares.max(), most > 0, let first = shares.firstIndex(of: most) else { return [] }
