@@ -175,6 +175,25 @@ final class FeatureCacheTests: ProgramTestCase {
     }
   }
 
+  /// Where a later stage freezes the encoder, its updates drop nothing any more.
+  func testAnEncoderThatAnEarlierStageTrainedWithDropout() throws {
+    let stages = """
+      [{name: a, train: {steps: 3, parts: {vision: {train: lora, rank: 4, alpha: 8, dropout: 0.3, \
+      learning_rate: 0.05}, projector: {train: frozen}}}}, \
+      {name: b, train: {steps: 3, parts: {vision: {train: frozen}, projector: {train: full}}}}]
+      """
+    try write("run.yaml", try Golden(golden).plainRunFile + "stages: " + stages)
+    let changes = sets("train.parts.language={train: frozen}", "train.micro_batch=2", "data.shuffle=false")
+    for features in ["off", "memory"] {
+      try succeed(
+        ["train", "-c", "run.yaml"] + sets("output=\(features)", "cache.features=\(features)", "cache.folder=cache")
+          + changes)
+    }
+    let kept = try metrics("memory")
+    XCTAssertEqual(kept.map { $0["feature_cache"] == nil }, [true, true, true, false, false, false])
+    try assertSame("memory", "off")
+  }
+
   func testACacheThatCannotBeWrittenIsToldOnce() throws {
     _ = try train("off", "off")
     try write("cache", "a file where the folder would be")

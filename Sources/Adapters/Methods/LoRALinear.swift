@@ -37,7 +37,8 @@ public final class LoRALinear: LinearLayer {
   var added: [Parameter] { [down, up] + (magnitude.map { [$0] } ?? []) }
 
   public func projection(_ context: Context) -> Projection {
-    let dropout = Dropout(rate: dropout, context.randomness?.named(base.path))
+    // What is not trained computes the same at every step.
+    let dropout = Dropout(rate: down.isTrainable ? dropout : 0, context.randomness?.named(base.path))
     let (down, up) = (context[down], context[up])
     guard let magnitude else {
       return base.projection(context, update: LowRank(down: down, up: up, scale: scale, dropout: dropout))
