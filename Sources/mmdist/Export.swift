@@ -58,26 +58,43 @@ struct Export: ParsableCommand {
     }
     let backend = try CPUBackend(threads: ThreadCount.boundCores)
     let (adapted, quantised) = try source(backend)
+    if format == .peft, !adapted.isAdapter {
+      throw Fault(
+        .usage, "a whole language model was trained, which is no adapter", at: checkpoint ?? adapter,
+        "use --format merged")
+    }
+    switch format {
+    case .peft: try adapted.saveAdapter(to: output, backend: backend)
+    case .merged, .llava, .bitsandbytes:
+      try adapted.exportMerged(
+        to: output, layout: format == .llava ? .llava : .hub, quantises: format == .bitsandbytes, backend: backend)
+    case .unmerged: try adapted.exportUnmerged(to: output, layout: .hub, backend: backend)
+    }
+    do {
+      let distance = try distance(from: adapted, quantised, backend)
+      printLine("wrote \(output); read back, its logits differ by \(distance) of their size")
+    } catch {
+      // What is not what it should be must not be taken for it.
+      try? FileManager.default.removeItem(atPath: output)
+      throw error
+    }
+  }
+
+  /// How far the logits of what was written are from those that they should be.
+  private func distance(
+    from adapted: AdaptedModel, _ quantised: Set<ModelPart>, _ backend: any Backend
+  ) throws -> Double {
     let (own, other): (AdaptedModel, AdaptedModel)
     switch format {
     case .peft:
-      guard adapted.isAdapter else {
-        throw Fault(
-          .usage, "a whole language model was trained, which is no adapter", at: checkpoint ?? adapter,
-          "use --format merged")
-      }
-      try adapted.saveAdapter(to: output, backend: backend)
       own = adapted
       other = try LoadedModel(
         adapted.folder, adapter: output, quantised: quantised, precision: .float32, backend
       ).adapted
     case .merged, .llava, .bitsandbytes:
-      try adapted.exportMerged(
-        to: output, layout: format == .llava ? .llava : .hub, quantises: format == .bitsandbytes, backend: backend)
       own = adapted
       other = try LoadedModel(ModelFolder(output), adapter: nil, precision: .float32, backend).adapted
     case .unmerged:
-      try adapted.exportUnmerged(to: output, layout: .hub, backend: backend)
       // The adapter over what was written is the merged model again.
       own = try LoadedModel(adapted.folder, adapter: nil, precision: .float32, backend).adapted
       other = try LoadedModel(ModelFolder(output), adapter: adapter, precision: .float32, backend).adapted
@@ -88,7 +105,7 @@ struct Export: ParsableCommand {
         .internalError, "what was written gives other logits (relative distance \(distance))", at: output, "report this"
       )
     }
-    printLine("wrote \(output); read back, its logits differ by \(distance) of their size")
+    return distance
   }
 
   /// The model to write, and the parts of it that are kept as 4-bit codes.

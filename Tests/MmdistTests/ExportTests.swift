@@ -62,6 +62,21 @@ final class ExportTests: ProgramTestCase {
       ["export", "--checkpoint", "x", "--format", "unmerged"], .usage, "give --model and --adapter")
   }
 
+  /// What does not compute what it should is not left behind.
+  func testWhatIsWrongWhenItIsReadBackIsRemoved() throws {
+    let golden = try Golden("gpt2")
+    try copy(golden.folder + "/adapter_final", to: "adapter")
+    let file = path("adapter/adapter_model.safetensors")
+    var tensors = try SafeTensorsFile(file).stored()
+    for index in tensors.indices { tensors[index].bytes.replaceSubrange(0..<4, with: [0, 0, 0xC0, 0x7F]) }  // NaN
+    try writeStored(tensors, to: file)
+    for format in ["peft", "merged"] {
+      try assertRefusedAlone(
+        ["export", "--model", golden.modelFolder, "--adapter", path("adapter"), "--format", format], .internalError,
+        "what was written gives other logits")
+    }
+  }
+
   private func assertRefusedAlone(_ arguments: [String], _ kind: Fault.Kind, _ says: String) throws {
     let ended = try run(arguments + ["--output", "refused"])
     XCTAssertEqual(ended.code, kind.rawValue, ended.errors)
