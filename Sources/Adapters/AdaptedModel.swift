@@ -14,7 +14,9 @@ public final class AdaptedModel {
   public let tuned: [Parameter]
   private let stages: [Stage]
   /// What the model's files and the model did not agree on, once its weights are read.
-  public private(set) var loadReport = LoadReport()
+  public internal(set) var loadReport = LoadReport()
+  /// Whether a run goes on from what was read: then an adapter may change only what checkpoints hold.
+  private(set) var isForTraining = true
 
   /// Builds the model; its parameters have no values yet.
   ///
@@ -98,10 +100,14 @@ public final class AdaptedModel {
   private var present = 0
 
   /// Reads the weights and, where given, an adapter; what the methods add starts from `seed`.
-  /// - Parameter converted: see ``ModelFolder/loadWeights(into:backend:precision:converted:isFresh:)``.
+  /// - Parameters:
+  ///   - converted: see ``ModelFolder/loadWeights(into:backend:precision:converted:isFresh:)``.
+  ///   - isForTraining: whether a run goes on from here.
   public func loadWeights(
-    adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil, backend: any Backend
+    adapter: String?, seed: UInt64, precision: DType, converted: WeightConversion.Provider? = nil,
+    isForTraining: Bool = true, backend: any Backend
   ) throws {
+    self.isForTraining = isForTraining
     let added = Set(tunings.flatMap(\.added).map { ObjectIdentifier($0) })
     // What a later stage trains gets memory of its own now.
     for parameter in tuned { parameter.isTrainable = true }

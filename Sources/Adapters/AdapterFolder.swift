@@ -1,6 +1,7 @@
 import Foundation
 import Ground
 import Models
+import SafeTensors
 import Tensors
 
 /// An adapter on disk: one folder of one format, or, where no format holds all that was trained, a folder for each part
@@ -53,18 +54,32 @@ extension AdaptedModel {
     (.language, ["language_model", "lm_head"]),
   ]
 
-  /// The parts, language aside, that an adapter brings whole: PEFT's `modules_to_save`.
+  /// The parts, language aside, that an adapter brings whole: those of which it holds more than updates.
+  ///
+  /// The tensors tell, since PEFT's `modules_to_save` names modules by any ending. With its `bias` an adapter holds
+  /// biases of parts that it does not bring.
   public static func wholeParts(ofAdapter path: String) throws -> Set<ModelPart> {
-    let modules = AdaptedModel.modules.filter { $0.part != .language }
     var parts: Set<ModelPart> = []
     for piece in try pieces(ofAdapter: path) {
       let file = piece.folder + "/adapter_config.json"
       guard FileManager.default.fileExists(atPath: file) else { continue }
-      let saved = try JSON(contentsOf: file)["modules_to_save"]?.array?.compactMap(\.string) ?? []
-      for (part, names) in modules
-      where names.contains(where: { name in saved.contains { Targets.ends($0, with: name) } }) { parts.insert(part) }
+      let configuration = try JSON(contentsOf: file)
+      guard configuration["peft_type"] != nil else { continue }
+      let hasBiases = configuration["bias"]?.string.map { $0 != "none" } ?? false
+      for key in try WeightFiles(folder: piece.folder, name: "adapter_model").names {
+        let isBeside = [".lora_", ".original_module."].contains(where: key.contains)
+        if !isBeside, !(hasBiases && key.hasSuffix(".bias")) {
+          parts.insert(MultimodalModel.part(of: WeightNames.withPictures.canonical(bareName(of: key))))
+        }
+      }
     }
-    return parts
+    return parts.subtracting([.language])
+  }
+
+  /// A key without what PEFT puts in front of it: with low-rank updates a `model.` more than without.
+  private static func bareName(of key: String) -> String {
+    let prefix = ["base_model.model.", "base_model."].first(where: key.hasPrefix) ?? ""
+    return String(key.dropFirst(prefix.count))
   }
 
   /// What an adapter has to hold something of.

@@ -64,6 +64,66 @@ extension AdaptedModel {
       }
   }
 
+  /// The keys that say something new, of those that a file has.
+  ///
+  /// PEFT saves some parameters as the model has them: with `bias: all` the biases of every part, and the weight of a head
+  /// that has an update. What the model has already is left out. Anything else that is not tuned would be in no checkpoint.
+  /// - Parameters:
+  ///   - name: the parameter that a key stands for.
+  ///   - mayChange: what that is not tuned takes a value where no run goes on from here.
+  /// - Throws: `Fault` for a value that the run would lose.
+  func newKeys(
+    of files: WeightFiles, _ keys: [String], name parameterName: (String) -> String,
+    mayChange: (Parameter) -> Bool, _ backend: any Backend
+  ) throws -> [String] {
+    let tuned = Set(tuned.map(\.name))
+    let others = model.parameters.filter { !tuned.contains($0.name) }
+    let parameters = Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0) })
+    return try keys.filter { key in
+      guard let parameter = parameters[parameterName(key)] else { return true }
+      if try isSame(files, key, as: parameter, backend) { return false }
+      guard !isForTraining, mayChange(parameter) else { throw refusal(of: key, for: parameter, at: files.folder) }
+      return true
+    }
+  }
+
+  private func refusal(of key: String, for parameter: Parameter, at path: String) -> Fault {
+    let head = model.language.head?.base
+    if head?.isTied == true, parameter === head?.weight {
+      return Fault(
+        .badConfiguration, "the adapter's '\(key)' replaces the embeddings, whose weight the head shares", at: path,
+        "use an adapter that was trained without embeddings and head")
+    }
+    if key.hasSuffix(".base_layer.weight") {
+      return Fault(
+        .badData, "the adapter's '\(key)' is not the model's '\(parameter.name)'", at: path,
+        "use the adapter with the model that it was trained on")
+    }
+    let part = MultimodalModel.part(of: parameter.name).rawValue
+    return Fault(
+      .badConfiguration, "the adapter replaces '\(parameter.name)', which the run would neither train nor write again",
+      at: path,
+      "give train.parts.\(part) the adapter's bias and modules_to_save, or merge the adapter into the model first")
+  }
+
+  /// Whether a key has the numbers that a parameter has, in the shorter of both types.
+  private func isSame(
+    _ files: WeightFiles, _ key: String, as parameter: Parameter, _ backend: any Backend
+  ) throws -> Bool {
+    let own = parameter.value
+    guard let (file, entry) = files[key], entry.shape == own.shape, own.nf4 == nil,
+      [.float32, .float16, .bfloat16].contains(entry.dtype)
+    else { return false }
+    let theirs = backend.adopt(try file.bytes(of: key), shape: entry.shape, dtype: entry.dtype, owner: file)
+    let type: DType = [own.dtype, entry.dtype].contains(.bfloat16) ? .bfloat16 : .float32
+    return backend.withBytes(of: backend.cast(theirs, to: type)) { theirs in
+      backend.withBytes(of: backend.cast(own, to: type)) { own in
+        guard let a = own.baseAddress, let b = theirs.baseAddress else { return own.isEmpty }
+        return memcmp(a, b, own.count) == 0
+      }
+    }
+  }
+
   /// Gives parameters the values of a file.
   ///
   /// - Parameters:

@@ -6,6 +6,8 @@ public struct LoadReport: Equatable, Sendable {
   public var initialised: [String] = []
   /// Heads in the files for other tasks.
   public var unused: [String] = []
+  /// Modules whose updates in an adapter change nothing.
+  public var withoutEffect: [String] = []
 
   public init(initialised: [String] = [], unused: [String] = []) {
     self.initialised = initialised
@@ -22,6 +24,11 @@ public struct LoadReport: Equatable, Sendable {
       lines.append(
         "newly initialised, as \(folder) does not have them: \(initialised.joined(separator: ", ")); "
           + "the model has to be trained before it says anything")
+    }
+    if !withoutEffect.isEmpty {
+      lines.append(
+        "left out of the adapter, as PEFT's forward pass does not use them either: updates of "
+          + withoutEffect.joined(separator: ", "))
     }
     return lines
   }

@@ -9,6 +9,9 @@ public struct WeightNames: Sendable {
   var isBERT = false
   var isDual = false
 
+  /// The names of models that take pictures.
+  public static let withPictures = WeightNames(isMultimodal: true, isGPT2: false)
+
   /// The parameter that a file calls `key`.
   public func canonical(_ key: String) -> String {
     var name = key

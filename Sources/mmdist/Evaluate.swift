@@ -241,7 +241,7 @@ struct LoadedModel {
     adapted = try AdaptedModel(
       folder, stages: [methods], quantised: quantised, carried: adapter.map(AdaptedModel.wholeParts) ?? [])
     try adapted.loadWeights(
-      adapter: adapter, seed: seed, precision: precision, converted: converted, backend: backend)
+      adapter: adapter, seed: seed, precision: precision, converted: converted, isForTraining: false, backend: backend)
   }
 
   /// The trained weights of a checkpoint over the model that its run file names.

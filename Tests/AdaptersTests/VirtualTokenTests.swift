@@ -14,7 +14,8 @@ final class VirtualTokenTests: FolderTests {
     _ golden: String, _ methods: [ModelPart: any TuningMethod], adapter: String? = nil, seed: UInt64 = 1,
     _ backend: any Backend
   ) throws -> AdaptedModel {
-    let adapted = try AdaptedModel(ModelFolder(Golden(golden).modelFolder), methods: methods)
+    let carried = try adapter.map(AdaptedModel.wholeParts) ?? []
+    let adapted = try AdaptedModel(ModelFolder(Golden(golden).modelFolder), stages: [methods], carried: carried)
     try adapted.loadWeights(adapter: adapter, seed: seed, precision: .float32, backend: backend)
     return adapted
   }

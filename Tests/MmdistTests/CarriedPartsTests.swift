@@ -39,6 +39,25 @@ final class CarriedPartsTests: ProgramTestCase {
     XCTAssertEqual(try projector("again"), trained)
   }
 
+  /// PEFT takes any ending of a module's path in `modules_to_save`.
+  func testAPartThatIsNamedByItsModulesIsNotLostEither() throws {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.plainRunFile)
+    let train = ["train", "-c", "run.yaml"] + sets("train.parts.language=\(lora)")
+    try succeed(train + sets("output=first", "train.parts.projector={train: full, learning_rate: 1.0e-2}"))
+    let name = "first/adapter/adapter_config.json"
+    try write(name, try JSON(contentsOf: path(name)).with("modules_to_save", ["linear_1", "linear_2"]).indented)
+    let trained = try projector("first/adapter")
+    try succeed(
+      train + sets("output=second", "adapter=\(path("first/adapter"))", "train.parts.projector={train: frozen}"))
+    XCTAssertEqual(try projector("second/adapter"), trained)
+    try succeed([
+      "export", "--model", golden.modelFolder, "--adapter", path("first/adapter"), "--format", "peft", "--output",
+      "again",
+    ])
+    XCTAssertEqual(try projector("again"), trained)
+  }
+
   private func loss(_ arguments: [String]) throws -> Double {
     let golden = try Golden("llava-clip-llama")
     try succeed(

@@ -125,7 +125,8 @@ final class PromptTests: FolderTests {
       let folder = try ModelFolder(run.golden.modelFolder)
       // As a command would: the files say how they were trained.
       let adapted = try AdaptedModel(folder, methods: AdaptedModel.methods(ofAdapter: path, for: folder))
-      try adapted.loadWeights(adapter: path, seed: 0, precision: .float32, backend: backend)
+      try adapted.loadWeights(
+        adapter: path, seed: 0, precision: .float32, isForTraining: false, backend: backend)
       run.compareLosses(try run.losses(adapted, backend), "nll_after")
       let greedy = try XCTUnwrap(run.golden.json["greedy"]?.array?.first)
       let ids = greedy.integers("input_ids").map(Int32.init)

@@ -28,6 +28,9 @@ struct LoRAContent {
     return model.parameters.filter { kept.contains(ObjectIdentifier($0)) || trains($0) || savesBias($0) }
   }
 
+  /// Whether it holds a parameter.
+  func holds(_ parameter: Parameter) -> Bool { parameters.contains { $0 === parameter } }
+
   /// What must not be without a key: what is trained, but for parts that are saved whole.
   var expected: [Parameter] { lora.flatMap(\.added) + model.parameters.filter { trains($0) || savesBias($0) } }
 

@@ -33,27 +33,17 @@ enum LoRAFormat: AdapterFormat {
     let content = LoRAContent(adapted, tunings)
     try content.checkAgreement(with: PEFTConfiguration(contentsOf: path + "/adapter_config.json"), path)
     let files = try WeightFiles(folder: path, name: "adapter_model")
-    // What a module was before it was trained whole is of no use.
-    let keys = Array(files.names).filter { !$0.contains(".original_module.") }
-    let head = adapted.model.language.head?.base
     let names = adapted.model.weightNames
-    for key in keys where head?.isTied == true && parameterName(of: key, names) == head?.weight.name {
-      throw Fault(
-        .badConfiguration, "the adapter's '\(key)' replaces the embeddings, whose weight the head shares", at: path,
-        "use an adapter that was trained without embeddings and head")
-    }
-    let (known, tuned) = (Set(adapted.model.parameters.map(\.name)), Set(adapted.tuned.map(\.name)))
-    for key in keys {
-      let name = parameterName(of: key, names)
-      guard MultimodalModel.part(of: name) == .language, known.contains(name), !tuned.contains(name) else { continue }
-      throw Fault(
-        .badConfiguration, "the adapter replaces '\(name)', which the run would neither train nor write again",
-        at: path,
-        "give train.parts.language the adapter's bias and modules_to_save")
-    }
+    func name(_ key: String) -> String { parameterName(of: key, names) }
+    let idle: [String] = files.names.filter { adapted.model.isWithoutEffect(update: name($0)) }
+    adapted.loadReport.withoutEffect += Set(idle.map { MultimodalModel.module(ofUpdate: name($0)) }).sorted()
+    // What a module was before it was trained whole is of no use.
+    let keys: [String] = files.names.filter { !$0.contains(".original_module.") && !idle.contains($0) }
+    let new = try adapted.newKeys(of: files, keys, name: name, mayChange: content.holds, backend)
+    let known = Set(keys.filter { !new.contains($0) }.map(name))
     try adapted.take(
-      files, keys: keys, name: { parameterName(of: $0, names) },
-      awaiting: content.expected + adapted.fresh(beside: tunings), backend)
+      files, keys: new, name: name,
+      awaiting: (content.expected + adapted.fresh(beside: tunings)).filter { !known.contains($0.name) }, backend)
   }
 
   /// The parameter that a key stands for.

@@ -117,10 +117,12 @@ enum VirtualTokenFormat<Method: StoredAsVirtualTokens>: AdapterFormat {
     let files = try WeightFiles(folder: path, name: "adapter_model")
     try own.take(adapted.floats(files, matrix, shape: own.storedShape, backend), backend)
     let names = adapted.model.weightNames
-    try adapted.take(
-      files, keys: files.names.filter { $0 != matrix },
-      name: { names.canonical($0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0) },
-      awaiting: adapted.fresh(beside: tunings), backend)
+    func name(_ key: String) -> String {
+      names.canonical(key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key)
+    }
+    let keys = try adapted.newKeys(
+      of: files, files.names.filter { $0 != matrix }, name: name, mayChange: { _ in true }, backend)
+    try adapted.take(files, keys: keys, name: name, awaiting: adapted.fresh(beside: tunings), backend)
   }
 
   static func methods(ofAdapter path: String, for folder: ModelFolder) throws -> [ModelPart: any TuningMethod] {
