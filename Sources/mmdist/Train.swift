@@ -30,6 +30,10 @@ struct Train: ParallelCommand {
 
   @OptionGroup var profile: ProfileOptions
 
+  func validate() throws {
+    guard !resume.isEmpty else { throw ValidationError("--resume is empty; give auto, never or a checkpoint") }
+  }
+
   func run() throws {
     let stop = StopRequest()
     try withWorld { communicator in

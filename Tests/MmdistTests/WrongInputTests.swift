@@ -92,6 +92,15 @@ final class WrongInputTests: ProgramTestCase {
       ["eval", "-c", "run.yaml", "--output", "run.yaml/report.json"], .cannotWrite, "run.yaml")
   }
 
+  /// As of a variable that is not set in a script.
+  func testAnEmptyResume() throws {
+    _ = try golden()
+    try assertRefused(train + ["--resume", ""], .usage, "--resume is empty; give auto, never or a checkpoint")
+    let demo = try run(["train", "--resume", ""])
+    XCTAssertEqual(demo.code, 64, demo.errors)
+    XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), ["run.yaml"])
+  }
+
   func testResumingWithOtherUpdates() throws {
     _ = try golden()
     try succeed(train + sets("train.steps=1"))
