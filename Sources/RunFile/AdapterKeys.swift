@@ -4,8 +4,8 @@ extension PartConfiguration {
   /// Refuses what makes no sense among the keys of bottleneck adapters.
   func validateAdapters(at key: String) throws {
     try require(
-      reduction.map { $0.isFinite && $0 >= 1e-3 } ?? true, key + "reduction", "is \(reduction ?? 0)",
-      "give a number above 0")
+      (1e-3...Double(Most.width)).contains(reduction ?? 1), key + "reduction", "is \(reduction ?? 0)",
+      "give a number from 0.001 to \(Most.width)")
     try require(scaling?.isFinite ?? true, key + "scaling", "is \(scaling ?? 0)", "give a number")
     try require(
       activation.map(AdapterKind.activations.contains) ?? true, key + "activation", "is \(activation ?? "")",

@@ -33,7 +33,11 @@ extension EvaluateConfiguration: Section {
     try require(every >= 0, key + "every", "is \(every)", "give 0 or more")
     try require(!metrics.isEmpty, key + "metrics", "is empty", "name one, such as loss")
     try require(samples >= 0, key + "samples", "is \(samples)", "give 0 or more")
-    try require(maxNewTokens >= 1, key + "max_new_tokens", "is \(maxNewTokens)", "give 1 or more")
+    try require(
+      (1...Most.tokens).contains(maxNewTokens), key + "max_new_tokens", "is \(maxNewTokens)",
+      "give 1 to \(Most.tokens)")
+    try require(
+      !imageUse || every > 0, key + "image_use", "is true, but nothing is evaluated", "set \(key)every")
     try require(
       best == nil || every > 0, key + "best", "is given, but nothing is evaluated", "set \(key)every")
     if let patience {
@@ -66,6 +70,7 @@ extension ProbeConfiguration: Section {
 
   func validate(at key: String) throws {
     if let every { try require(every >= 0, key + "every", "is \(every)", "give 0 or more, or null") }
-    try require(records >= 2, key + "records", "is \(records)", "give 2 or more")
+    try require(
+      (2...Most.records).contains(records), key + "records", "is \(records)", "give 2 to \(Most.records)")
   }
 }

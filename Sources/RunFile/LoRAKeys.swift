@@ -68,8 +68,8 @@ extension PartConfiguration {
     }
     for row in rankPattern.rows {
       try require(
-        row.value > 0 && !row.pattern.isEmpty, key + "rank_pattern", "gives '\(row.pattern)' \(row.value)",
-        "name layers and ranks of 1 or more")
+        (1...Most.width).contains(row.value) && !row.pattern.isEmpty, key + "rank_pattern",
+        "gives '\(row.pattern)' \(row.value)", "name layers and ranks from 1 to \(Most.width)")
     }
     for row in alphaPattern.rows {
       try require(

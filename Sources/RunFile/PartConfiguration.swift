@@ -202,7 +202,7 @@ extension PartConfiguration: Section {
       "give a number of 0 or more")
     try require(
       weightDecay.isFinite && weightDecay >= 0, key + "weight_decay", "is \(weightDecay)", "give a number of 0 or more")
-    try require(rank > 0, key + "rank", "is \(rank)", "give 1 or more")
+    try require((1...Most.width).contains(rank), key + "rank", "is \(rank)", "give 1 to \(Most.width)")
     try require(alpha.isFinite && alpha > 0, key + "alpha", "is \(alpha)", "give a number above 0")
     try require(dropout >= 0 && dropout < 1, key + "dropout", "is \(dropout)", "give a number in [0, 1)")
     if let loraPlusRatio {
@@ -230,7 +230,9 @@ extension PartConfiguration: Section {
     try require(
       quantize == .none || !`init`.changesWeight, key + "init",
       "takes something off the weights, which 4-bit codes cannot give up", "use default or gaussian")
-    try require((projection ?? 1) > 0, key + "projection", "is \(projection ?? 0)", "give 1 or more, or null")
+    try require(
+      (1...Most.width).contains(projection ?? 1), key + "projection", "is \(projection ?? 0)",
+      "give 1 to \(Most.width), or null")
     try validateAdapters(at: key)
     try validateLoRA(at: key)
     try require(

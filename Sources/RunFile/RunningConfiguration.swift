@@ -18,7 +18,9 @@ extension ParallelConfiguration: Section {
 
   func validate(at key: String) throws {
     try refuse(strategy == .shard, key + "strategy", "shard", instead: "use replica")
-    try require((1...3).contains(zero), key + "zero", "is \(zero)", "give 1, 2 or 3")
+    try require(
+      zero == 1, key + "zero", "is \(zero), which only 'strategy: shard' reads, and this version cannot run that yet",
+      "remove it")
   }
 }
 

@@ -64,11 +64,15 @@ extension TrainConfiguration: Section {
     try require(
       steps == nil || epochs == nil, key + "steps", "and '\(key)epochs' are both given",
       "keep one and set the other to null")
-    if let steps { try require(steps > 0, key + "steps", "is \(steps)", "give 1 or more") }
+    let most = Most.steps
+    if let steps { try require((1...most).contains(steps), key + "steps", "is \(steps)", "give 1 to \(most)") }
     if let epochs {
-      try require(epochs.isFinite && epochs > 0, key + "epochs", "is \(epochs)", "give a number above 0")
+      try require(
+        epochs > 0 && epochs <= Most.epochs, key + "epochs", "is \(epochs)",
+        "give a number above 0, at most \(Int(Most.epochs))")
     }
-    try require(globalBatch >= 1, key + "global_batch", "is \(globalBatch)", "give 1 or more")
+    try require(
+      (1...most).contains(globalBatch), key + "global_batch", "is \(globalBatch)", "give 1 to \(most)")
     try require(microBatch >= 1, key + "micro_batch", "is \(microBatch)", "give 1 or more")
     try require(
       microBatch <= globalBatch, key + "micro_batch", "is \(microBatch), more than the global batch of \(globalBatch)",
@@ -138,6 +142,9 @@ extension ScheduleConfiguration: Section {
   func validate(at key: String) throws {
     try require(
       warmupRatio >= 0 && warmupRatio <= 1, key + "warmup_ratio", "is \(warmupRatio)", "give a number from 0 to 1")
-    if let warmupSteps { try require(warmupSteps >= 0, key + "warmup_steps", "is \(warmupSteps)", "give 0 or more") }
+    if let warmupSteps {
+      try require(
+        (0...Most.steps).contains(warmupSteps), key + "warmup_steps", "is \(warmupSteps)", "give 0 to \(Most.steps)")
+    }
   }
 }

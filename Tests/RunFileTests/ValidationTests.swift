@@ -88,10 +88,32 @@ final class ValidationTests: XCTestCase {
       ("checkpoint.every=-1", "checkpoint.every"), ("checkpoint.keep=0", "checkpoint.keep"),
       ("log.every=0", "log.every"), ("cache.memory_gib=-0.1", "cache.memory_gib"),
       ("cache.memory_gib=.nan", "cache.memory_gib"), ("cache.limit_gib=.inf", "cache.limit_gib"),
-      ("cache.limit_gib=1.0e12", "cache.limit_gib"),
+      ("cache.limit_gib=1.0e12", "cache.limit_gib"), ("parallel.zero=3", "parallel.zero"),
+      ("evaluate.image_use=true", "evaluate.image_use"),
     ] {
       try assertFault(good, sets: [set], says: "'\(key)' ", at: key)
     }
+  }
+
+  /// Numbers whose products could not be counted.
+  func testWhatIsTooLarge() throws {
+    let large = Int.max
+    for (set, key) in [
+      ("train.steps=\(large)", "train.steps"), ("train.epochs=1e18", "train.epochs"),
+      ("train.epochs=1e300", "train.epochs"), ("train.epochs=.inf", "train.epochs"),
+      ("train.global_batch=\(large)", "train.global_batch"),
+      ("train.schedule.warmup_steps=\(large)", "train.schedule.warmup_steps"),
+      ("train.parts.language.rank=\(large)", "train.parts.language.rank"),
+      ("train.parts.language.rank_pattern={q_proj: \(large)}", "train.parts.language.rank_pattern"),
+      ("train.parts.language={train: prefix, projection: \(large)}", "train.parts.language.projection"),
+      ("train.parts.language={train: adapter, reduction: 1e300}", "train.parts.language.reduction"),
+      ("evaluate.max_new_tokens=\(large)", "evaluate.max_new_tokens"),
+      ("evaluate.probe.records=\(large)", "evaluate.probe.records"),
+    ] {
+      try assertFault(good, sets: [set], says: "'\(key)' ", at: key)
+    }
+    XCTAssertNoThrow(
+      try parsed(good, sets: ["train={steps: \(Most.steps), global_batch: \(Most.steps)}"]).validate())
   }
 
   func testWhatThisVersionCannotRunYetIsReadAndRefused() throws {

@@ -47,7 +47,8 @@ extension StudyConfiguration: Section {
       (1...1000).contains(repeats), "repeats", "is \(repeats)", "give 1 or more, 3 for intervals, at most 1000")
     try require(!metrics.isEmpty, "metrics", "is empty", "name one, such as loss")
     try require(samples >= 0, "samples", "is \(samples)", "give 0 or more")
-    try require(maxNewTokens >= 1, "max_new_tokens", "is \(maxNewTokens)", "give 1 or more")
+    try require(
+      (1...Most.tokens).contains(maxNewTokens), "max_new_tokens", "is \(maxNewTokens)", "give 1 to \(Most.tokens)")
     let cells = axes.reduce(Double(repeats)) { $0 * Double($1.settings.count) }
     try require(
       cells <= Double(Self.mostCells), "vary", "asks for \(Int(min(cells, 1e15))) cells",
