@@ -95,6 +95,16 @@ final class StudyConfigurationTests: XCTestCase {
       ("vary: {method: {..: {}}}", "cannot be the name", "study.yaml:2"),
       ("vary: {method: {lora: 3}}", "wants keys of the run file, found the number 3", "study.yaml:2"),
       ("vary: {method: lora}", "wants settings with names", "study.yaml:2"),
+      ("vary: {output: [a, b]}", "'vary.output' sets 'output'", "study.yaml:2"),
+      ("vary: {method: {a: {output: ./x}}}", "'vary.method.a' sets 'output'", "study.yaml:2"),
+      (
+        "vary: {method: {a: {train.steps: 5, train: {steps: 6}}}}",
+        "'vary.method.a' contradicts itself in 'train.steps'", "study.yaml:2"
+      ),
+      (
+        "vary: {method: {a: {train.epochs: 2, train.steps: 6}}}", "contradicts itself in 'train.epochs'", "study.yaml:2"
+      ),
+      ("vary: {data_size: [5]}\nmax_new_tokens: 9223372036854775807", "'max_new_tokens' is 9", "max_new_tokens"),
       ("vary: {data_size: [5]}\nrepeats: 0", "'repeats' is 0", "repeats"),
       ("vary: {data_size: [5]}\nmetrics: []", "'metrics' is empty", "metrics"),
       ("vary: {method: {a: {}}}\nbaseline: {methods: a}", "did you mean 'method'?", "baseline"),
@@ -111,8 +121,53 @@ final class StudyConfigurationTests: XCTestCase {
     }
   }
 
+  /// What the table says of a cell must be so.
+  func testAxesThatSetTheSameKey() throws {
+    let rank = "train.parts.language.rank"
+    let cases = [
+      (
+        "{\(rank): [2, 16], method: {lora: {train.parts.language: {train: lora, rank: 8, alpha: 16}}}}",
+        "'vary.method' (lora) takes the place of '\(rank)', which 'vary.\(rank)' (2) sets"
+      ),
+      // Another method takes nothing from the row.
+      (
+        "{\(rank): [2], method: {qlora: {train.parts.language: {train: qlora}}}}",
+        "'vary.method' (qlora) takes the place of '\(rank)'"
+      ),
+      ("{train.seed: [1, 2], case: {a: {}, b: {train.seed: 9}}}", "'vary.case' (b) takes the place of 'train.seed'"),
+      ("{case: {b: {train.seed: 9}}, train.seed: [1]}", "'vary.train.seed' (1) takes the place of 'train.seed'"),
+      ("{a: {x: {train.seed: 1, train.steps: 2}}, b: {y: {train.seed: 3}}}", "'vary.b' (y) takes the place"),
+      ("{train.steps: [5], train.epochs: [1]}", "'vary.train.epochs' (1) takes the place of 'train.steps'"),
+      ("{a: {x: {train.ema: {decay: 0.5}}}, b: {y: {train.ema: null}}}", "takes the place of 'train.ema.decay'"),
+    ]
+    for (vary, says) in cases {
+      let study = try study("vary: " + vary)
+      XCTAssertThrowsError(try study.cells(), vary) { error in
+        XCTAssertEqual((error as? Fault)?.kind, .badConfiguration)
+        XCTAssertTrue((error as? Fault)?.what.contains(says) ?? false, "\(vary): \(error)")
+        XCTAssertTrue((error as? Fault)?.place?.hasSuffix("study.yaml:2") ?? false, "\(vary): \(error)")
+      }
+    }
+  }
+
+  func testAListRefinesSettingsThatStandBeforeIt() throws {
+    let cells = try study(
+      """
+      vary:
+        method:
+          lora: {train.parts.language: {train: lora, rank: 8, alpha: 16}}
+          wide: {train.parts.language.alpha: 64}
+        train.parts.language.rank: [2, 8]
+        same: {a: {train.parts.language.train: lora}}
+      """
+    ).cells()
+    XCTAssertEqual(cells.map(\.configuration.train.parts.language.rank), [2, 8, 2, 8])
+    XCTAssertEqual(cells.map(\.configuration.train.parts.language.alpha), [16, 16, 64, 64])
+  }
+
   func testASettingThatTheRunFileDoesNotKnow() throws {
     let cases = [
+      ("vary: {train.seed: [9223372036854775807]}\nrepeats: 2", "'train.seed' is -9223372036854775808"),
       ("vary: {method: {a: {train.stepz: 3}}}", "did you mean 'steps'?"),
       ("vary: {train.steps: [0]}", "'train.steps' is 0, in cell train.steps=0,repeat=1"),
       ("vary: {train.steps: [many]}", "wants an integer"),

@@ -58,7 +58,8 @@ extension StudyAxis {
             .badConfiguration, "'\(key).\(setting.key)' wants keys of the run file, found \(setting.value.found)",
             at: setting.place, "write {train.steps: 100}, or {} for the run file as it is")
         }
-        return Setting(name: setting.key, amount: nil, changes: setting.value.withDotsAsSections)
+        return Setting(
+          name: setting.key, amount: nil, changes: try setting.value.sections(of: "\(key).\(setting.key)"))
       }
     default:
       throw Fault(
@@ -97,7 +98,7 @@ extension StudyAxis {
       let changes = YAMLTree(
         content: .mapping(data == nil ? [.init(key: name, place: place, value: value)] : []), place: place,
         folder: value.folder)
-      return Setting(name: label, amount: amount, changes: changes.withDotsAsSections)
+      return Setting(name: label, amount: amount, changes: try changes.sections(of: key))
     }
   }
 
@@ -134,20 +135,30 @@ extension YAMLTree {
   fileprivate var isSection: Bool { if case .mapping = content { true } else { false } }
 
   /// The same with `a.b: c` as `a: {b: c}` on the first level.
-  fileprivate var withDotsAsSections: YAMLTree {
-    guard case .mapping(let members) = content else {
-      return YAMLTree(content: .mapping([]), place: place, folder: folder)
-    }
+  /// - Throws: `Fault` for `output`, and where keys of a setting contradict each other; `setting` is what it is called.
+  fileprivate func sections(of setting: String) throws -> YAMLTree {
     let empty = YAMLTree(content: .mapping([]), place: place, folder: folder)
-    return members.reduce(empty) { whole, member in
+    guard case .mapping(let members) = content else { return empty }
+    let all = members.map { member -> YAMLTree in
       let names = member.key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-      let value = names.dropFirst().reversed().reduce(member.value) { inner, name in
+      return names.reversed().reduce(member.value) { inner, name in
         YAMLTree(
           content: .mapping([.init(key: name, place: member.place, value: inner)]), place: member.place, folder: folder)
       }
-      return whole.merged(
-        with: YAMLTree(
-          content: .mapping([.init(key: names[0], place: member.place, value: value)]), place: place, folder: folder))
     }
+    let whole = all.reduce(empty) { $0.merged(with: $1) }
+    for leaf in all.flatMap(\.leaves) {
+      guard leaf.path.first != "output" else {
+        throw Fault(
+          .badConfiguration, "'\(setting)' sets 'output', and every cell has a folder of its own", at: leaf.value.place,
+          "remove it; the study's own 'output' says where the cells lie")
+      }
+      guard whole.says(leaf.value, at: leaf.path) else {
+        throw Fault(
+          .badConfiguration, "'\(setting)' contradicts itself in '\(leaf.path.joined(separator: "."))'",
+          at: leaf.value.place, "keep one of the two")
+      }
+    }
+    return whole
   }
 }

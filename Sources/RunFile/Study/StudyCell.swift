@@ -44,13 +44,18 @@ extension StudyConfiguration {
     }
     let tree = try YAMLTree(parsing: text, name: run, folder: parentFolder(of: run))
     return try axes.reduce([[]]) { rows, axis in rows.flatMap { row in axis.settings.map { row + [$0] } } }
-      .flatMap { row in try (1...repeats).map { try cell(row, number: $0, tree) } }
+      .flatMap { row in
+        let changed = try laid(row, over: tree)
+        return try (1...repeats).map { try cell(row, number: $0, changed) }
+      }
   }
 
+  /// - Parameter tree: the run file with the settings of the row laid over it.
   private func cell(_ row: [StudyAxis.Setting], number: Int, _ tree: YAMLTree) throws -> StudyCell {
-    var configuration = try RunConfiguration(row.reduce(tree) { $0.merged(with: $1.changes) })
-    configuration.train.seed += number - 1
-    for index in configuration.stages.indices { configuration.stages[index].train.seed += number - 1 }
+    var configuration = try RunConfiguration(tree)
+    // What is too large becomes negative, which is refused below.
+    configuration.train.seed &+= number - 1
+    for index in configuration.stages.indices { configuration.stages[index].train.seed &+= number - 1 }
     let settings = OrderedDictionary(uniqueKeysWithValues: zip(axes.map(\.name), row.map(\.name)))
     var change: StudyCell.DataChange?
     for (axis, setting) in zip(axes, row) {
