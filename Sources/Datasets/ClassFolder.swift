@@ -88,9 +88,3 @@ public struct ClassFolder: LabelledRecords {
     }
   }
 }
-
-/// Whether a path is a folder, or a link to one.
-public func isFolder(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-}

@@ -9,8 +9,24 @@ public func readFile(_ path: String) throws -> Data {
   do {
     return try Data(contentsOf: URL(fileURLWithPath: path))
   } catch {
-    throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check that it is a readable file")
+    throw Fault(.inputOutput, "cannot read: \(readingProblem(path))", at: path, "check that it is a readable file")
   }
+}
+
+/// Why a file cannot be read, found by trying once more: where Foundation fails, `errno` is of another call.
+private func readingProblem(_ path: String) -> String {
+  if isFolder(path) { return "it is a folder, not a file" }
+  let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+  guard descriptor >= 0 else { return systemReason() }
+  defer { close(descriptor) }
+  var byte: UInt8 = 0
+  return read(descriptor, &byte, 1) < 0 ? systemReason() : "it changed meanwhile"
+}
+
+/// Whether a path is a folder, or a link to one.
+public func isFolder(_ path: String) -> Bool {
+  var found = stat()
+  return stat(path, &found) == 0 && found.st_mode & S_IFMT == S_IFDIR
 }
 
 /// The text of a file that the system makes while it is read, such as those below `/proc`: it comes in several pieces,
@@ -39,7 +55,11 @@ public func writeDurably(_ bytes: some DataProtocol, to path: String) throws {
     unlink(temporary)
     throw error
   }
-  guard close(descriptor) == 0, rename(temporary, path) == 0 else { throw cannotWrite(path) }
+  guard close(descriptor) == 0, rename(temporary, path) == 0 else {
+    let fault = cannotWrite(path)
+    unlink(temporary)
+    throw fault
+  }
   syncFolder(of: path)
 }
 
@@ -50,8 +70,7 @@ public func writeDurably(_ text: String, to path: String) throws {
 /// Finds out whether ``writeDurably(_:to:)`` could write `path`, before work is spent on what is to stand there.
 /// - Throws: `Fault(.cannotWrite)`.
 public func requireWritable(_ path: String) throws {
-  var found = stat()
-  if path.isEmpty || path.hasSuffix("/") || stat(path, &found) == 0 && found.st_mode & S_IFMT == S_IFDIR {
+  if path.isEmpty || path.hasSuffix("/") || isFolder(path) {
     throw Fault(.cannotWrite, "not the name of a file", at: path, "name a file, not a folder")
   }
   let temporary = path + ".writing"
@@ -85,13 +104,25 @@ public func syncFolder(of path: String) {
 }
 
 /// A folder and all folders above it.
+/// - Throws: `Fault(.cannotWrite)`.
 public func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw Fault(
-      .cannotWrite, "cannot make the folder: \(systemReason())", at: path, "check the path and its permissions")
+  func cannotMake(_ reason: String, _ remedy: String) -> Fault {
+    Fault(.cannotWrite, "cannot make the folder: \(reason)", at: path, remedy)
   }
+  func make(_ folder: String) throws {
+    if isFolder(folder) { return }
+    guard !FileManager.default.fileExists(atPath: folder) else {
+      throw cannotMake(
+        folder == path ? "a file of that name is there" : "'\(folder)' is a file", "choose another path")
+    }
+    let above = parentFolder(of: folder)
+    if !above.isEmpty { try make(above) }
+    // Another process may have made it meanwhile.
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST && isFolder(folder) else {
+      throw cannotMake(systemReason(), "check the path and its permissions")
+    }
+  }
+  try make(path)
 }
 
 /// What the last failed system call said, in words.
