@@ -8,6 +8,7 @@ import Metrics
 import Models
 import OrderedCollections
 import Parallel
+import RunFile
 import Tensors
 import Tokenizers
 
@@ -29,7 +30,8 @@ struct AnswerOptions: ParsableArguments {
   var matchSchema: String?
 
   func validate() throws {
-    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
+    try checkNewTokens(maxNewTokens)
+    guard !names.isEmpty else { throw ValidationError("--metrics names none; give one, such as loss") }
     do { _ = try MetricList(names.filter { !PairEvaluation.metrics.contains($0) }, at: "--metrics") } catch let fault
       as Fault
     {
@@ -45,9 +47,21 @@ struct AnswerOptions: ParsableArguments {
     metrics.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
   }
 
+  /// Whether any metric looks at what the model says.
+  var asksForAnswers: Bool {
+    names.contains { !["loss", "perplexity"].contains($0) && !PairEvaluation.metrics.contains($0) }
+  }
+
   var settings: AnswerSettings {
     AnswerSettings(
       metrics: names, maxNewTokens: maxNewTokens, together: together, jsonSchema: jsonSchema, matchSchema: matchSchema)
+  }
+}
+
+/// - Throws: `ValidationError` for a number of new tokens that no text can have.
+func checkNewTokens(_ count: Int, least: Int = 1) throws {
+  guard (least...Most.tokens).contains(count) else {
+    throw ValidationError("--max-new-tokens is \(count); give \(least) to \(Most.tokens)")
   }
 }
 

@@ -35,7 +35,7 @@ struct CheckpointCommand: ParsableCommand {
     @Argument(help: "A checkpoint.") var folder: String
 
     func run() throws {
-      let checkpoint = try Checkpoint(folder: folder)
+      let checkpoint = try openCheckpoint(folder)
       let header = checkpoint.header
       printLine(
         "step \(header.step)\nconfiguration \(header.configurationHash)\nseeds \(header.seeds)\ndata \(header.dataPosition)"
@@ -56,8 +56,8 @@ struct CheckpointCommand: ParsableCommand {
     @Argument(help: "A checkpoint.") var folder: String
 
     func run() throws {
-      let report = try Checkpoint(folder: folder).verify(progress: { _, _ in })
-      for fault in report.faults { printLine("error: \(fault)") }
+      let report = try openCheckpoint(folder).verify(progress: { _, _ in })
+      for fault in report.faults { writeToStandardError("mmdist: error: \(fault)\n") }
       printLine("\(report.shardCount) shards, \(report.byteCount) bytes, \(report.faults.count) faults")
       if !report.faults.isEmpty { throw ExitCode(Fault.Kind.badData.rawValue) }
     }

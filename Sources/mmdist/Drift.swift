@@ -43,7 +43,7 @@ struct Drift: ParallelCommand {
   @Option(help: ArgumentHelp("Where the report goes.", valueName: "report.json")) var output: String
 
   func validate() throws {
-    guard maxNewTokens >= 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 0 or more") }
+    try checkNewTokens(maxNewTokens, least: 0)
     guard EmbeddingRequest.Part(rawValue: part) != nil else {
       throw ValidationError(
         "--part \(part) is not known; use \(EmbeddingRequest.Part.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -61,8 +61,7 @@ struct Drift: ParallelCommand {
       let others = try otherData.map { try openConversations($0, images: images, at: "--other-data") } ?? records
       let first = try ChosenWeights(weights, at: "--weights")
       let second = try otherWeights.map { try ChosenWeights($0, at: "--other-weights") }
-      let reports = parentFolder(of: output)
-      if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
+      if communicator.rank == 0 { try prepareReport(output) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       func look(_ weights: ChosenWeights, _ sets: [RecordSet]) throws -> [(embeddings: Embeddings, answers: [String])] {
         let (adapted, inputs, features) = try weights.load(configuration, communicator, backend)

@@ -51,6 +51,12 @@ struct Evaluate: ParallelCommand {
   func validate() throws {
     if checkpoint != nil && adapter != nil { throw ValidationError("give --checkpoint or --adapter, not both") }
     if ema && checkpoint == nil { throw ValidationError("--ema is of a checkpoint: give --checkpoint") }
+    guard answers.asksForAnswers || more.imageUse || answers.jsonSchema == nil else {
+      throw ValidationError("--json-schema is for answers: add a metric of them to --metrics, such as json_valid")
+    }
+    guard answers.asksForAnswers || more.savePredictions == nil else {
+      throw ValidationError("--save-predictions is of answers: add a metric of them to --metrics, such as exact_match")
+    }
   }
 
   func run() throws {
@@ -58,9 +64,10 @@ struct Evaluate: ParallelCommand {
       var configuration = try runFile.require()
       let head = try adapter.flatMap { HeadFolder.isOne($0) ? try HeadFolder($0) : nil }
       if let head { (configuration.head, configuration.adapter) = (head.head, nil) }
-      // A report that cannot be written is told of before the work, not after it.
-      let reports = parentFolder(of: output)
-      if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
+      if communicator.rank == 0 {
+        try prepareReport(output)
+        if let predictions = more.savePredictions { try requireWritable(predictions) }
+      }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
@@ -69,6 +76,10 @@ struct Evaluate: ParallelCommand {
       if try ModelFolder(configuration.model).isDual {
         try evaluatePairs(configuration, requirements, communicator, backend, weights)
         return 0
+      }
+      if classes != nil {
+        throw Fault(
+          .usage, "classes are of models that compare pictures with captions", at: "--classes", "leave --classes out")
       }
       let all = try OpenData(
         evaluated(configuration), at: data == nil ? "data.validation" : "--data",
@@ -136,6 +147,9 @@ struct Evaluate: ParallelCommand {
         .usage, "a model that compares pictures with captions has figures of its own", at: "mmdist eval",
         "use --metrics \(PairEvaluation.metrics.joined(separator: ",")) alone")
     }
+    guard classes == nil || answers.names.contains("zero_shot") else {
+      throw Fault(.usage, "classes are of the metric zero_shot", at: "--classes", "add it to --metrics")
+    }
     let adapted = try LoadedModel(
       configuration, ModelFolder(configuration.model), checkpoint: checkpoint, ema ? .average : .trained,
       adapter: adapter, converted: weights.callAsFunction, backend
@@ -194,7 +208,7 @@ struct Evaluate: ParallelCommand {
     for open: OpenData, _ configuration: RunConfiguration, _ labels: LabelSet?, _ communicator: any Communicator
   ) throws -> RunData {
     guard case .labelled = open else { return RunData(try ModelFolder(configuration.model), labels: nil) }
-    let trained = try checkpoint.map { LabelSet(of: try Checkpoint(folder: $0)) } ?? nil
+    let trained = try checkpoint.map { LabelSet(of: try openCheckpoint($0)) } ?? nil
     if let labels = labels ?? trained { return RunData(try configuration.folder(for: labels), labels: labels) }
     let training = try RunData(configuration, communicator)
     guard training.labels != nil else {
@@ -249,7 +263,7 @@ struct LoadedModel {
     checkpoint: String, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let saved = try Checkpoint(folder: checkpoint)
+    let saved = try openCheckpoint(checkpoint)
     let folder = try LabelSet(of: saved).map(configuration.folder) ?? ModelFolder(configuration.model)
     adapted = try AdaptedModel(
       folder, stages: configuration.methods, quantised: configuration.quantised, carried: carriedParts(of: saved))

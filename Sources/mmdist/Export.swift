@@ -114,7 +114,7 @@ struct Export: ParsableCommand {
       return (try LoadedModel(ModelFolder(model), adapter: adapter, precision: .float32, backend).adapted, [])
     }
     guard let checkpoint else { preconditionFailure("export: neither checkpoint nor model") }
-    let saved = try Checkpoint(folder: checkpoint)
+    let saved = try openCheckpoint(checkpoint)
     let configuration: RunConfiguration
     if let config {
       configuration = try RunConfiguration(contentsOf: config)

@@ -43,7 +43,7 @@ struct Generate: ParsableCommand {
   @Flag(help: "Write the text as it comes.") var stream = false
 
   func validate() throws {
-    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
+    try checkNewTokens(maxNewTokens)
     guard temperature >= 0, topP > 0, topP <= 1 else {
       throw ValidationError("give --temperature ≥ 0 and --top-p in (0, 1]")
     }

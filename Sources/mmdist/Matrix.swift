@@ -39,7 +39,7 @@ struct Matrix: ParallelCommand {
   @Option(help: ArgumentHelp("Where the report goes.", valueName: "report.json")) var output: String
 
   func validate() throws {
-    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is \(maxNewTokens); give 1 or more") }
+    try checkNewTokens(maxNewTokens)
     do { _ = try MetricList([metric], at: "--metric") } catch let fault as Fault { throw ValidationError(fault.what) }
     guard task.count == after.count, !task.isEmpty else {
       throw ValidationError("\(task.count) --task and \(after.count) --after; give one --after for each --task")
@@ -61,8 +61,7 @@ struct Matrix: ParallelCommand {
         return (name: parts[0], records: try openConversations(parts[1], images: images, at: "--task \(parts[0])"))
       }
       let models = try ((noBase ? [] : ["base"]) + after).map { try ChosenWeights($0, at: "--after") }
-      let reports = parentFolder(of: output)
-      if communicator.rank == 0, !reports.isEmpty { try makeFolder(reports) }
+      if communicator.rank == 0 { try prepareReport(output) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let options = AnswerSettings(metrics: [metric], maxNewTokens: maxNewTokens)
       var rows: [[Double]] = []

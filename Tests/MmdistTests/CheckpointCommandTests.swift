@@ -33,10 +33,27 @@ final class CheckpointCommandTests: ProgramTestCase {
     try flipABit(of: "step-00000012")
     let verified = try run(["checkpoint", "verify", newest])
     XCTAssertEqual(verified.code, 65)
-    XCTAssertTrue(verified.output.contains("shard-00000.safetensors.zst"), verified.output)
+    XCTAssertEqual(verified.errorLines.count, 1, verified.errors)
+    XCTAssertTrue(verified.errors.hasPrefix("mmdist: error: "), verified.errors)
+    XCTAssertTrue(verified.errors.contains("shard-00000.safetensors.zst"), verified.errors)
+    XCTAssertEqual(verified.output.split(separator: "\n").count, 1, verified.output)
     XCTAssertTrue(verified.output.hasSuffix(" 1 faults\n"), verified.output)
     let damaged = try succeed(["checkpoint", "list", "run"]).output
     XCTAssertTrue(damaged.contains("\nstep 12  damaged: "), damaged)
+  }
+
+  func testAFolderThatIsNoCheckpoint() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    for arguments in [
+      ["checkpoint", "verify", "run"], ["export", "--checkpoint", "run", "--format", "peft", "--output", "out"],
+      ["eval", "-c", "run.yaml", "--data", golden.recordsFile, "--checkpoint", "run", "--output", "r.json"],
+    ] {
+      let ended = try run(arguments)
+      XCTAssertEqual(ended.code, Fault.Kind.missingInput.rawValue, ended.errors)
+      XCTAssertTrue(ended.errors.contains("not a checkpoint"), ended.errors)
+      XCTAssertTrue(ended.errors.contains("name a folder step-…"), ended.errors)
+    }
   }
 
   func testAutomaticResumePassesOverADamagedCheckpointAndSaysSo() throws {

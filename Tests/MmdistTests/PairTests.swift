@@ -193,6 +193,9 @@ final class PairTests: ProgramTestCase {
     ])
     XCTAssertEqual(ended.code, 65)
     XCTAssertTrue(ended.errors.contains("unknown class 'unheard of'") && ended.errors.contains("data.jsonl:13"))
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--data", "data.jsonl", "--classes", "classes.json", "--output", "r.json"], .usage,
+      "classes are of the metric zero_shot")
     // Without a file the classes are the labels in the data.
     XCTAssertEqual(
       try evaluate(golden, data, ["--metrics", "zero_shot"])["classes"]?.array?.compactMap(\.string),

@@ -92,6 +92,46 @@ final class WrongInputTests: ProgramTestCase {
       ["eval", "-c", "run.yaml", "--output", "run.yaml/report.json"], .cannotWrite, "run.yaml")
   }
 
+  /// It is told before the work, which here would fail too.
+  func testAReportThatCannotBeWritten() throws {
+    let golden = try golden()
+    let (data, images) = (golden.recordsFile, ["--images", golden.imagesFolder])
+    try assertRefused(["eval", "-c", "run.yaml", "--output", "."], .cannotWrite, "name a file, not a folder")
+    try assertRefused(
+      ["eval", "-c", "run.yaml", "--output", "r.json", "--metrics", "vqa", "--save-predictions", "none/p.jsonl"],
+      .cannotWrite, "none/p.jsonl", "make the folder")
+    for arguments in [
+      ["drift", "-c", "run.yaml", "--data", data, "--other-data", data],
+      ["matrix", "-c", "run.yaml", "--task", "a=\(data)", "--after", golden.folder + "/adapter_init"],
+    ] {
+      let ended = try run(arguments + images + ["--output", "."])
+      XCTAssertEqual(ended.code, Fault.Kind.cannotWrite.rawValue, ended.errors)
+      XCTAssertTrue(ended.errors.contains("name a file, not a folder"), ended.errors)
+      XCTAssertEqual(ended.output, "")
+    }
+  }
+
+  func testOptionsThatMeasureNothing() throws {
+    _ = try golden()
+    func refused(_ arguments: String..., says: String, line: UInt = #line) throws {
+      let ended = try run(["eval", "-c", "run.yaml", "--output", "r.json"] + arguments)
+      XCTAssertEqual(ended.code, Fault.Kind.usage.rawValue, ended.errors, line: line)
+      XCTAssertEqual(ended.errorLines.count, 1, ended.errors, line: line)
+      XCTAssertTrue(ended.errors.contains(says), ended.errors, line: line)
+    }
+    for none in ["", ",", " "] { try refused("--metrics", none, says: "--metrics names none") }
+    try refused("--json-schema", "s.json", says: "--json-schema is for answers")
+    let predictions = "--save-predictions is of answers"
+    try refused("--metrics", "loss,perplexity", "--save-predictions", "p.jsonl", says: predictions)
+    try refused("--image-use", "--save-predictions", "p.jsonl", says: predictions)
+    try refused("--classes", "nope.json", says: "--classes")
+    let most = "give 1 to 1048576"
+    try refused("--metrics", "vqa", "--max-new-tokens", "\(Int.max)", says: most)
+    let ended = try run(["generate", "--model", "m", "--prompt", "p", "--max-new-tokens", "1000000000"])
+    XCTAssertEqual(ended.code, 64)
+    XCTAssertTrue(ended.errors.contains(most), ended.errors)
+  }
+
   /// As of a variable that is not set in a script.
   func testAnEmptyResume() throws {
     _ = try golden()
