@@ -50,13 +50,17 @@ public struct ReportComparison {
     try ReportComparison.requireSame(first, second)
     // Of other tokens losses are not of the same things.
     let tokens = zip(first.samples, second.samples).allSatisfy { $0["tokens"] == $1["tokens"] }
-    let pairs = first.metrics.compactMap { own in
+    let common = first.metrics.compactMap { own in
       second.metrics.first { $0.name == own.name && $0.figures == own.figures }.map { (own, $0) }
-    }.filter { tokens || !["loss", "perplexity"].contains($0.0.name) }
+    }
+    let pairs = common.filter { tokens || !["loss", "perplexity"].contains($0.0.name) }
     guard !pairs.isEmpty else {
+      let (own, other) = (ReportComparison.names(first), ReportComparison.names(second))
       throw Fault(
-        .badData, "the reports share no metric", at: "\(first.file), \(second.file)",
-        "evaluate both with the same --metrics")
+        .badData,
+        common.isEmpty ? "the reports share no metric: \(own) | \(other)" : "the reports' losses are of other tokens",
+        at: "\(first.file), \(second.file)",
+        common.isEmpty ? "evaluate both with the same --metrics" : "compare a metric of answers")
     }
     let shared = Set(pairs.map(\.0.name))
     leftOut = OrderedSet((first.metrics + second.metrics).map(\.name)).filter { !shared.contains($0) }
@@ -110,6 +114,11 @@ public struct ReportComparison {
     better = sorted { $0.second > $0.first }
   }
 
+  private static func names(_ report: MeasuredSamples) -> String {
+    report.metrics.isEmpty ? "none" : report.metrics.map(\.name).joined(separator: ", ")
+  }
+
+  /// What both reports say of a sample must be the same; other metrics may say more of it in one of them.
   private static func requireSame(_ first: MeasuredSamples, _ second: MeasuredSamples) throws {
     let remedy = "evaluate both models on the same records"
     guard first.samples.count == second.samples.count else {
@@ -120,6 +129,7 @@ public struct ReportComparison {
     guard !first.samples.isEmpty else { throw Fault(.badData, "no samples", at: first.file, remedy) }
     for (number, (own, other)) in zip(first.samples, second.samples).enumerated() {
       for key in ["index", "question", "references", "label", "text"] where own[key] != other[key] {
+        guard key == "index" || own[key] != nil && other[key] != nil else { continue }
         throw Fault(
           .badData, "sample \(number + 1) has another '\(key)' in the two reports",
           at: "\(first.file), \(second.file)", remedy)

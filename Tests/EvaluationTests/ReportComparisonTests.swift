@@ -111,6 +111,30 @@ final class ReportComparisonTests: XCTestCase {
     XCTAssertEqual(error.tallies["mean_absolute_error"]?.better, 1)
   }
 
+  /// Reports of the same samples are compared by what both measure.
+  func testOtherMetricsOfTheSameSamples() throws {
+    let both = report { $0 < 20 }
+    func leavingOut(_ keys: [String]) -> JSON {
+      both.setting("samples", to: .array((both["samples"]?.array ?? []).map { $0.without(keys) }))
+    }
+    let losses = leavingOut(["question", "prediction", "references", "exact_match"])
+    let answers = leavingOut(["nll", "tokens"])
+    for (first, second) in [(both, losses), (losses, both)] {
+      let found = try compare(first, second)
+      XCTAssertEqual(Array(found.figures.keys), ["loss"])
+      XCTAssertEqual(found.leftOut, ["exact_match"])
+    }
+    XCTAssertEqual(Array(try compare(answers, both).figures.keys), ["exact_match"])
+    XCTAssertThrowsError(try compare(losses, answers)) {
+      XCTAssertEqual(($0 as? Fault)?.what, "the reports share no metric: loss | exact_match")
+    }
+    let others = losses.setting(
+      "samples", to: .array((losses["samples"]?.array ?? []).map { $0.setting("tokens", to: 9) }))
+    XCTAssertThrowsError(try compare(losses, others)) {
+      XCTAssertEqual(($0 as? Fault)?.what, "the reports' losses are of other tokens")
+    }
+  }
+
   func testOtherSamplesAreRefused() throws {
     let first = report { $0 < 20 }
     func refused(_ other: JSON, _ words: String, line: UInt = #line) {
@@ -127,7 +151,7 @@ final class ReportComparisonTests: XCTestCase {
     refused(["metrics": [:]], "no report of mmdist eval")
     refused([1], "no report of mmdist eval")
     changed = samples.map { $0.without(["nll", "exact_match"]) }
-    refused(first.setting("samples", to: .array(changed)), "share no metric")
+    refused(first.setting("samples", to: .array(changed)), "share no metric: loss, exact_match | none")
     changed = samples
     changed[5] = changed[5].without(["references"])
     refused(first.setting("samples", to: .array(changed)), "sample 6 has no 'references' like the first")
