@@ -12,8 +12,8 @@ public enum DemoModel {
   /// The folder of the model: the first of these that is there.
   ///
   /// 1. `$MMDIST_SHARE/demo/model`;
-  /// 2. `../share/mmdist/demo/model`, seen from the folder of the program, where the install script puts it;
-  /// 3. `*_Demo.resources/model` beside the program, where the build puts it.
+  /// 2. `../share/mmdist/demo/model`, seen from the folder of the program;
+  /// 3. `*_Demo.resources/model` beside the program, where the build and the install script put it.
   /// - Throws: `Fault(.missingInput)` that names the places.
   public static func folder() throws -> String {
     let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
@@ -24,7 +24,7 @@ public enum DemoModel {
     }
     throw Fault(
       .missingInput, "the demo's model is not there", at: places.joined(separator: ", "),
-      "install with cluster/install.sh, or set MMDIST_SHARE to the folder share/mmdist")
+      "install with cluster/install.sh; a copy of the program needs the folder mmdist_Demo.resources beside it")
   }
 
   static func candidates(share: String?, programFolder: String) -> [String] {

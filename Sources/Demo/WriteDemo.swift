@@ -12,13 +12,14 @@ public func writeDemo(
   to folder: String, recipe: Recipe = .demo, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
 ) throws {
   precondition((0..<parts).contains(part), "writeDemo: part \(part) of \(parts)")
+  // Without the model nothing is drawn.
+  let model = part == 0 ? try DemoModel.folder() : nil
   let training = PictureSet(purpose: .training, count: trainingPictures ?? PictureSet.training.count)
   let heldOut = PictureSet.heldOut
   for set in [training, heldOut] {
     try set.writePictures(to: folder + "/images", part: part, of: parts)
   }
-  guard part == 0 else { return }
-  let model = try DemoModel.folder()
+  guard let model else { return }
   try makeFolder(folder + "/model")
   for name in DemoModel.files { try writeDurably(readFile("\(model)/\(name)"), to: "\(folder)/model/\(name)") }
   let conversations = training.records { training.conversation($0).map { ($0.text, $0.answer) } }

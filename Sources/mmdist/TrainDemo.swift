@@ -31,6 +31,8 @@ struct DemoRun {
     try communicator.barrier()
     if !isThere {
       say(communicator, "no ./mmdist.yaml: the built-in demo, in ./\(DemoRun.folder)")
+      // Where there is no model no rank draws.
+      try communicator.agreeOnSuccess { if communicator.rank == 0 { _ = try DemoModel.folder() } }
       try communicator.agreeOnSuccess {
         try writeDemo(to: DemoRun.folder, part: communicator.rank, of: communicator.count)
       }

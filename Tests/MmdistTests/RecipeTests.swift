@@ -22,6 +22,22 @@ final class RecipeTests: ProgramTestCase {
     XCTAssertEqual(llava[1].train.parts.language.alpha, 256)
   }
 
+  /// A program without the demo's model beside it says so before it draws anything.
+  func testTheDemoWithoutItsModel() throws {
+    try copy(Program.path, to: "mmdist")
+    let (process, errors) = (Process(), Pipe())
+    process.executableURL = URL(fileURLWithPath: path("mmdist"))
+    process.arguments = ["init", "demo"]
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.standardError = errors
+    try process.run()
+    let told = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    XCTAssertEqual(process.terminationStatus, Fault.Kind.missingInput.rawValue, told)
+    XCTAssertTrue(told.contains("needs the folder mmdist_Demo.resources beside it"), told)
+    XCTAssertFalse(FileManager.default.fileExists(atPath: path("demo")), "nothing is drawn")
+  }
+
   func testARecipeForAModelAndRecordsOfOnesOwn() throws {
     let golden = try Golden("llava-clip-llama")
     try write("it's.jsonl", String(contentsOfFile: golden.recordsFile, encoding: .utf8))
