@@ -131,13 +131,28 @@ final class AdapterFilesTests: FolderTests {
       .badConfiguration, ["train.parts.language.rank is 8, the adapter's is 4"], settings(targets, rank: 8))
     try refuses(
       .badConfiguration, ["train.parts.language.alpha is 16.0, the adapter's is 8.0"], settings(targets, alpha: 16))
-    // Fewer targets than the adapter has: the others' keys have no place. More: they have no key.
-    try refuses(.badData, ["has no place in the model"], settings(.names(["c_attn"])))
+    // Fewer targets than the adapter has, and more.
+    try refuses(
+      .badConfiguration, ["train.parts.language.targets leaves out transformer.h.0.", "the adapter's has it"],
+      settings(.names(["c_attn"])))
+    // What the adapter's own configuration names and its file lacks is damage.
     let adapter = try changedAdapter({ tensors in tensors.removeAll { $0.name.contains("c_fc") } })
     let fault = try fault {
       try adapted("gpt2", [.language: .lora(settings(targets))], adapter: adapter, CPUBackend(threads: 1))
     }
     XCTAssertTrue(fault.what.contains("the adapter has no 'transformer.h.0.mlp.c_fc.lora_A.weight' and 3 more"))
+  }
+
+  func testMoreTargetsThanTheAdapters() throws {
+    let narrow = try changedAdapter({ tensors in tensors.removeAll { $0.name.contains("c_fc") } }) {
+      $0.with("target_modules", ["c_attn", "c_proj"])
+    }
+    let fault = try fault {
+      try adapted("gpt2", [.language: .lora(settings(targets))], adapter: narrow, CPUBackend(threads: 1))
+    }
+    XCTAssertEqual(fault.kind, .badConfiguration)
+    XCTAssertEqual(
+      fault.what, "train.parts.language.targets has transformer.h.0.mlp.c_fc, the adapter's leaves it out")
   }
 
   func testAnUnsupportedAdapterIsNotLoaded() throws {

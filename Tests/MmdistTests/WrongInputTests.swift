@@ -323,7 +323,12 @@ final class WrongInputTests: ProgramTestCase {
       "the adapter's is 4")
     try assertRefused(
       train + sets("train.parts.language.alpha=9"), .badConfiguration, "train.parts.language.alpha")
-    try assertRefused(train + sets("train.parts.language.targets=[q_proj]"), .badData, "adapter_init")
+    try assertRefused(
+      train + sets("train.parts.language.targets=[q_proj]"), .badConfiguration, "train.parts.language.targets",
+      "adapter_init")
+    let whole = try run(train + sets("train.parts.language={train: full}"))
+    XCTAssertEqual(whole.code, 78, whole.errors)
+    XCTAssertTrue(whole.errors.contains("train.parts.language.train is full, the adapter's is lora"), whole.errors)
     try assertRefused(train + sets("adapter=nowhere"), .missingInput, "nowhere/adapter_config.json")
   }
 }

@@ -3,6 +3,7 @@ import Ground
 import Models
 import Modules
 import RunFile
+import SafeTensors
 import Tensors
 
 /// What an adapter of PEFT's holds of the parts that it is for: low-rank updates, and parts that are trained whole.
@@ -59,6 +60,40 @@ struct LoRAContent {
         try agree(layer.rank == settings.rank ? "rank" : "rank_pattern", layer.rank, rank)
         try agree(layer.alpha == settings.alpha ? "alpha" : "alpha_pattern", layer.alpha, alpha)
       }
+    }
+    try checkLayers(of: adapter, path)
+  }
+
+  /// The layers with updates must be those of the adapter, by its configuration or by its keys: where these two differ
+  /// from each other it is the file that is damaged.
+  private func checkLayers(of adapter: PEFTConfiguration, _ path: String) throws {
+    let (all, own) = (model.linears.map(\.path), Set(layers.map(\.base.path)))
+    guard try Set(adapter.wrapped(among: all)) != own else { return }
+    let (known, prefix) = (Set(model.parameters.map(\.name)), "base_model.model.")
+    var theirs: Set<String> = []
+    // Whether a key names what the run has not.
+    var isOther = false
+    for key in try WeightFiles(folder: path, name: "adapter_model").names
+    where key.contains(".lora_") && !key.contains(".original_module.") {
+      let bare = key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key
+      let name = model.weightNames.canonical(bare.replacingOccurrences(of: ".base_layer.", with: "."))
+      theirs.insert(String(name[..<(name.range(of: ".lora_")?.lowerBound ?? name.endIndex)]))
+      isOther = isOther || !known.contains(name)
+    }
+    for layer in all where own.contains(layer) != theirs.contains(layer) {
+      guard isOther || own.contains(layer) else { continue }
+      let part = MultimodalModel.part(of: layer)
+      let row = "train.parts.\(part.rawValue)"
+      let method = tunings.first { $0.part == part }.map { $0.trainsModules ? "full" : "lora" } ?? "frozen"
+      let remedy = "give the run file the method and targets that the adapter was trained with"
+      guard layers.contains(where: { MultimodalModel.part(of: $0.base.path) == part }) else {
+        throw Fault(.badConfiguration, "\(row).train is \(method), the adapter's is lora", at: path, remedy)
+      }
+      guard theirs.contains(where: { MultimodalModel.part(of: $0) == part }) else {
+        throw Fault(.badConfiguration, "\(row).train is lora, and the adapter has none of this part", at: path, remedy)
+      }
+      let (mine, other) = own.contains(layer) ? ("has", "leaves it out") : ("leaves out", "has it")
+      throw Fault(.badConfiguration, "\(row).targets \(mine) \(layer), the adapter's \(other)", at: path, remedy)
     }
   }
 
