@@ -159,7 +159,7 @@ struct BlockHeap {
       // An operation cannot throw, and no step could go on.
       Fault(
         .internalError, "out of memory: \(size >> 20) MiB more than \(held >> 20) MiB cannot be had", at: "this rank",
-        "lower train.micro_batch or data.max_length, set train.recompute, or start fewer ranks on a node"
+        "lower train.micro_batch, data.max_length or --max-new-tokens, set train.recompute, or start fewer ranks on a node"
       ).endProcess()
     }
     held += byteCount
