@@ -18,7 +18,11 @@ public final class StopRequest {
     let flag = flag
     source = DispatchSource.makeSignalSource(signal: SIGUSR1, queue: DispatchQueue(label: "mmdist.stop"))
     source.setEventHandler { flag.raise() }
+    // Until it has put its handler there, a signal would be ignored and lost.
+    let isThere = DispatchSemaphore(value: 0)
+    source.setRegistrationHandler { isThere.signal() }
     source.resume()
+    isThere.wait()
   }
 
   deinit { source.cancel() }
