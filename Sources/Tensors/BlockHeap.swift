@@ -5,7 +5,7 @@ import Ground
 ///
 /// A block comes from the list of its size if the one freed last is large enough, else from the first list whose blocks
 /// all are, and what it does not need goes back: the segregated fit of Masmano et al. 2004 (TLSF), in constant time.
-/// Several of these may not touch each other's blocks, and only one thread may use one at a time.
+/// A block goes back to the heap that it came from; only one thread at a time may use a heap.
 struct BlockHeap {
   /// What stands in the 64 bytes before a block's memory.
   fileprivate struct Header {
@@ -116,6 +116,7 @@ struct BlockHeap {
 
   private func fitting(_ size: Int) -> Block? {
     let own = Self.list(of: size)
+    guard own < newest.count else { return nil }
     if let block = newest[own], block.header.pointee.byteCount >= size { return block }
     var (word, mask) = ((own + 1) / 64, ~UInt64(0) << UInt64((own + 1) % 64))
     while word < filled.count {
