@@ -67,8 +67,7 @@ extension AdaptedModel {
       guard configuration["peft_type"] != nil else { continue }
       let hasBiases = configuration["bias"]?.string.map { $0 != "none" } ?? false
       for key in try WeightFiles(folder: piece.folder, name: "adapter_model").names {
-        let isBeside = [".lora_", ".original_module."].contains(where: key.contains)
-        if !isBeside, !(hasBiases && key.hasSuffix(".bias")) {
+        if !LoRAFormat.isUpdate(key), !LoRAFormat.isFromBefore(key), !(hasBiases && key.hasSuffix(".bias")) {
           parts.insert(MultimodalModel.part(of: WeightNames.withPictures.canonical(bareName(of: key))))
         }
       }
@@ -78,7 +77,7 @@ extension AdaptedModel {
 
   /// A key without what PEFT puts in front of it: with low-rank updates a `model.` more than without.
   private static func bareName(of key: String) -> String {
-    let prefix = ["base_model.model.", "base_model."].first(where: key.hasPrefix) ?? ""
+    let prefix = [LoRAFormat.prefix, "base_model."].first(where: key.hasPrefix) ?? ""
     return String(key.dropFirst(prefix.count))
   }
 

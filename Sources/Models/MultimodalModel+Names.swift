@@ -17,19 +17,6 @@ extension MultimodalModel {
 
   private static let heads: Set<Substring> = ["lm_head", "classifier", "score"]
 
-  /// The module that an update of PEFT's belongs to, by the update's name.
-  public static func module(ofUpdate name: String) -> String {
-    String(name[..<(name.range(of: ".lora_")?.lowerBound ?? name.endIndex)])
-  }
-
-  /// Whether a low-rank update, by its name, changes nothing that is computed: that of the last layer of SigLIP's pooling
-  /// attention, whose weight PyTorch's `MultiheadAttention` reads without asking the module that PEFT puts around it.
-  public func isWithoutEffect(update name: String) -> Bool {
-    let module = MultimodalModel.module(ofUpdate: name)
-    return module != name && module.hasSuffix(".head.attention.out_proj") && MultimodalModel.part(of: module) == .vision
-      && parameters.contains { $0.name == module + ".weight" }
-  }
-
   public static func isBias(_ name: String) -> Bool { name.hasSuffix("bias") }
 
   /// Whether a parameter is the weight or the bias of a norm.

@@ -36,11 +36,13 @@ struct BlockHeap {
   private static let smallest = 2 * line
   private static let hugePage = 2 << 20
   private static let smallestRegion = 64 << 20
+  /// More than any machine has.
+  private static let largest = 1 << 48
 
   /// The newest free block of each list.
-  private var newest = [Block?](repeating: nil, count: BlockHeap.list(of: 1 << 48))
+  private var newest = [Block?](repeating: nil, count: BlockHeap.list(of: BlockHeap.largest))
   /// A bit for each list that is not empty.
-  private var filled = [UInt64](repeating: 0, count: (BlockHeap.list(of: 1 << 48) + 63) / 64)
+  private var filled = [UInt64](repeating: 0, count: (BlockHeap.list(of: BlockHeap.largest) + 63) / 64)
   private var regions: [Block] = []
   private var used = 0
   /// What the system was asked for, in bytes.

@@ -45,7 +45,7 @@ extension TrainingRun {
       guard count > 0 else { return nil }
       throw Fault(
         .badData, "none of its \(count) checkpoints can be used", at: checkpoints,
-        "name another by --resume DIR, or begin afresh by --resume never, which keeps what is there as earlier-1")
+        "name another by --resume DIR, or begin afresh by --resume never, which keeps what is there (in earlier-N)")
     case .from(let named):
       let newer = try CheckpointFolder.newestValid(in: checkpoints) { folder, why in
         // Of one whose manifest cannot be read nobody knows whether it would count, and another was asked for by name.

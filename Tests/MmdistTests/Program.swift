@@ -100,9 +100,10 @@ struct Program {
       return try FileHandle(forWritingTo: URL(fileURLWithPath: place + name))
     }
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try file(".out")
-    process.standardError = try file(".err")
+    let streams = [try file(".out"), try file(".err")]
+    (process.standardOutput, process.standardError) = (streams[0], streams[1])
     try process.run()
+    for stream in streams { try stream.close() }  // a process keeps what it is given, and the suite starts a thousand
     return Running(process, output: place + ".out", errors: place + ".err")
   }
 

@@ -41,10 +41,11 @@ final class MPITests: XCTestCase {
       _ = FileManager.default.createFile(atPath: folder.appendingPathComponent(name).path, contents: nil)
       return try FileHandle(forWritingTo: folder.appendingPathComponent(name))
     }
-    process.standardOutput = try file("out")
-    process.standardError = try file("err")
+    let streams = [try file("out"), try file("err")]
+    (process.standardOutput, process.standardError) = (streams[0], streams[1])
     let began = Date()
     try process.run()
+    for stream in streams { try stream.close() }
     while process.isRunning, Date().timeIntervalSince(began) < limit { Thread.sleep(forTimeInterval: 0.02) }
     let inTime = !process.isRunning
     if !inTime {

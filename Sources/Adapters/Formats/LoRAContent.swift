@@ -69,15 +69,14 @@ struct LoRAContent {
   private func checkLayers(of adapter: PEFTConfiguration, _ path: String) throws {
     let (all, own) = (model.linears.map(\.path), Set(layers.map(\.base.path)))
     guard try Set(adapter.wrapped(among: all)) != own else { return }
-    let (known, prefix) = (Set(model.parameters.map(\.name)), "base_model.model.")
+    let known = Set(model.parameters.map(\.name))
     var theirs: Set<String> = []
     // Whether a key names what the run has not.
     var isOther = false
     for key in try WeightFiles(folder: path, name: "adapter_model").names
-    where key.contains(".lora_") && !key.contains(".original_module.") {
-      let bare = key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key
-      let name = model.weightNames.canonical(bare.replacingOccurrences(of: ".base_layer.", with: "."))
-      theirs.insert(String(name[..<(name.range(of: ".lora_")?.lowerBound ?? name.endIndex)]))
+    where LoRAFormat.isUpdate(key) && !LoRAFormat.isFromBefore(key) {
+      let name = LoRAFormat.parameterName(of: key, model.weightNames)
+      theirs.insert(LoRAFormat.module(ofUpdate: name))
       isOther = isOther || !known.contains(name)
     }
     for layer in all where own.contains(layer) != theirs.contains(layer) {

@@ -9,8 +9,6 @@ import Tensors
 /// PEFT's layout of low-rank updates: `adapter_config.json` and `adapter_model.safetensors`, with parts that are trained
 /// whole, such as the projector, beside the updates.
 enum LoRAFormat: AdapterFormat {
-  private static let prefix = "base_model.model."
-
   static func wrote(_ configuration: JSON) -> Bool { configuration["peft_type"] == "LORA" }
 
   static func holds(_ tunings: [any Tuning]) -> Bool { tunings.allSatisfy { $0 is LoRA || $0.trainsModules } }
@@ -35,21 +33,14 @@ enum LoRAFormat: AdapterFormat {
     let files = try WeightFiles(folder: path, name: "adapter_model")
     let names = adapted.model.weightNames
     func name(_ key: String) -> String { parameterName(of: key, names) }
-    let idle: [String] = files.names.filter { adapted.model.isWithoutEffect(update: name($0)) }
-    adapted.loadReport.withoutEffect += Set(idle.map { MultimodalModel.module(ofUpdate: name($0)) }).sorted()
-    // What a module was before it was trained whole is of no use.
-    let keys: [String] = files.names.filter { !$0.contains(".original_module.") && !idle.contains($0) }
+    let idle: [String] = files.names.filter { isWithoutEffect(update: name($0), of: adapted.model) }
+    adapted.loadReport.withoutEffect += Set(idle.map { module(ofUpdate: name($0)) }).sorted()
+    let keys: [String] = files.names.filter { !isFromBefore($0) && !idle.contains($0) }
     let new = try adapted.newKeys(of: files, keys, name: name, mayChange: content.holds, backend)
     let known = Set(keys.filter { !new.contains($0) }.map(name))
     try adapted.take(
       files, keys: new, name: name,
       awaiting: (content.expected + adapted.fresh(beside: tunings)).filter { !known.contains($0.name) }, backend)
-  }
-
-  /// The parameter that a key stands for.
-  private static func parameterName(of key: String, _ names: WeightNames) -> String {
-    let bare = key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key
-    return names.canonical(bare.replacingOccurrences(of: ".base_layer.", with: "."))
   }
 }
 

@@ -42,16 +42,23 @@ struct RankedScores {
     return area / (Double(positives) * below)
   }
 
-  /// How many positives and negatives have each score, from the lowest on.
+  /// How many positives and negatives have each score, from the lowest on; scores that none has may be left out.
   private func counts(of samples: [Int], _ ranks: [Int]) -> [(positive: Double, negative: Double)] {
-    // A small draw has few of the scores, which are sooner put in order than looked for among all.
-    let own = samples.count < count / 16 ? Set(samples.map { ranks[$0] }).sorted() : Array(0..<count)
-    var places: [Int: Int] = [:]
-    if own.count < count { for (place, rank) in own.enumerated() { places[rank] = place } }
-    var counts = [(positive: Double, negative: Double)](repeating: (0, 0), count: own.count)
-    for sample in samples {
-      let place = places[ranks[sample]] ?? ranks[sample]
+    var counts: [(positive: Double, negative: Double)] = []
+    func add(_ sample: Int, at place: Int) {
       if isPositive[sample] { counts[place].positive += 1 } else { counts[place].negative += 1 }
+    }
+    // A small draw is sooner put in order than all scores are gone through.
+    guard samples.count < count / 16 else {
+      counts = Array(repeating: (0, 0), count: count)
+      for sample in samples { add(sample, at: ranks[sample]) }
+      return counts
+    }
+    var last: Int?
+    for sample in samples.sorted(by: { ranks[$0] < ranks[$1] }) {
+      if ranks[sample] != last { counts.append((0, 0)) }
+      last = ranks[sample]
+      add(sample, at: counts.count - 1)
     }
     return counts
   }
