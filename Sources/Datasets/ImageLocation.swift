@@ -26,9 +26,14 @@ public enum ImageLocation: Hashable, Sendable {
   /// - Throws: `Fault` where they cannot be read.
   public func read() throws -> Data {
     switch self {
-    case .file(let path): try readFile(path)
-    case .part(let path, let offset, let count, _): try FilePart.read(path, at: offset, count: count)
-    case .bytes(let data, _): data
+    case .file(let path):
+      do {
+        return try readFile(path)
+      } catch let fault as Fault where fault.kind == .missingInput {
+        throw Fault(.missingInput, "no such image file", at: path, "check the name and the images folder")
+      }
+    case .part(let path, let offset, let count, _): return try FilePart.read(path, at: offset, count: count)
+    case .bytes(let data, _): return data
     }
   }
 

@@ -16,8 +16,17 @@ class ProgramTestCase: XCTestCase {
   }
 
   override func tearDownWithError() throws {
-    try FileManager.default.removeItem(atPath: folder)
-    try FileManager.default.removeItem(atPath: captures)
+    for path in [folder, captures] { try remove(path) }
+  }
+
+  /// Ranks that a launcher has ended may write for a moment more, which makes a folder that is being removed fill again.
+  private func remove(_ path: String) throws {
+    let deadline = Date(timeIntervalSinceNow: 5)
+    while Date() < deadline {
+      if (try? FileManager.default.removeItem(atPath: path)) != nil { return }
+      usleep(20_000)
+    }
+    try FileManager.default.removeItem(atPath: path)
   }
 
   // MARK: Running

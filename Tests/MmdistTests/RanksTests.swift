@@ -76,33 +76,33 @@ final class RanksTests: ProgramTestCase {
     }
   }
 
-  /// A run of 80 steps on four ranks that is stopped after step 6 or soon after must go on as if it had not been.
+  /// A run of 160 steps on four ranks that is stopped after step 6 or soon after must go on as if it had not been.
   private func assertResumes(_ stop: (Program.Running) throws -> Program.Ended) throws {
     try write("run.yaml", Golden("llava-clip-llama").runFile())
-    try succeed(train("unstopped", steps: 80))
-    let running = try start(train("run", steps: 80), ranks: 4)
+    try succeed(train("unstopped", steps: 160))
+    let running = try start(train("run", steps: 160), ranks: 4)
     try waitForStep(6, of: "run", running)
     let ended = try stop(running)
     XCTAssertEqual(ended.code, Fault.Kind.stopped.rawValue, ended.errors)
     XCTAssertEqual(ended.errors, "")
     let done = try metrics("run").count
-    XCTAssertTrue((6..<80).contains(done), "stopped after step \(done)")
-    XCTAssertEqual(try checkpoints("run").last, "step-000000" + (done < 10 ? "0\(done)" : "\(done)"))
+    XCTAssertTrue((6..<160).contains(done), "stopped after step \(done)")
+    XCTAssertEqual(try checkpoints("run").last, String(format: "step-%08d", done))
     XCTAssertTrue(try timelessMetrics("unstopped").hasPrefix(timelessMetrics("run")))
 
-    let resumed = try succeed(train("run", steps: 80), ranks: 2)
+    let resumed = try succeed(train("run", steps: 160), ranks: 2)
     XCTAssertTrue(resumed.output.contains("resumed after step \(done) from "), resumed.output)
     try assertSameResult("run", as: "unstopped")
 
-    let again = try succeed(train("run", steps: 80))
-    XCTAssertTrue(again.output.contains("already trained for 80 of 80 steps"), again.output)
+    let again = try succeed(train("run", steps: 160))
+    XCTAssertTrue(again.output.contains("already trained for 160 of 160 steps"), again.output)
     try assertSameResult("run", as: "unstopped")
   }
 
   func testAKilledRankEndsTheOthersAndTheRunCanGoOn() throws {
     try write("run.yaml", Golden("llava-clip-llama").runFile())
-    try succeed(train("unstopped", steps: 80))
-    let running = try start(train("run", steps: 80), ranks: 3)
+    try succeed(train("unstopped", steps: 160))
+    let running = try start(train("run", steps: 160), ranks: 3)
     try waitForStep(8, of: "run", running)
     let processes = try running.rankProcesses()
     XCTAssertEqual(processes.count, 3)
@@ -114,9 +114,9 @@ final class RanksTests: ProgramTestCase {
     while processes.contains(where: isLeft), Date().timeIntervalSince(killed) < 10 { usleep(2000) }
     XCTAssertLessThan(Date().timeIntervalSince(killed), 10, "the launcher and the other ranks end")
     let done = try metrics("run").count
-    XCTAssertTrue((8..<80).contains(done), "killed after step \(done)")
+    XCTAssertTrue((8..<160).contains(done), "killed after step \(done)")
 
-    try succeed(train("run", steps: 80), ranks: 2)
+    try succeed(train("run", steps: 160), ranks: 2)
     try assertSameResult("run", as: "unstopped")
   }
 

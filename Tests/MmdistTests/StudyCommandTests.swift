@@ -87,9 +87,9 @@ final class StudyCommandTests: ProgramTestCase {
   }
 
   func testAStudyThatIsKilledGoesOn() throws {
-    try writeFiles(steps: 30, output: "whole")
+    try writeFiles(steps: 90, output: "whole")
     try succeed(["study", "-c", "study.yaml"])
-    try writeFiles(steps: 30)
+    try writeFiles(steps: 90)
     let running = try start(["study", "-c", "study.yaml"])
     try waitForStep(7, of: "study/cells/\(cells[1])", running)
     Foundation.kill(running.process.processIdentifier, SIGKILL)
@@ -100,12 +100,12 @@ final class StudyCommandTests: ProgramTestCase {
     XCTAssertTrue(ended.output.contains("resumed after step "), ended.output)
     for cell in cells {
       XCTAssertEqual(try result(cell)["metrics"], try result(cell, of: "whole")["metrics"], cell)
-      XCTAssertEqual(try metrics("study/cells/\(cell)").count, 30)
+      XCTAssertEqual(try metrics("study/cells/\(cell)").count, 90)
     }
   }
 
   func testAStopIsObeyed() throws {
-    try writeFiles(steps: 30)
+    try writeFiles(steps: 90)
     let running = try start(["study", "-c", "study.yaml"], ranks: 2)
     try waitForStep(3, of: "study/cells/\(cells[0])", running)
     try write("study/STOP", "")
@@ -115,7 +115,7 @@ final class StudyCommandTests: ProgramTestCase {
     XCTAssertThrowsError(try result(cells[0]))
     let again = try succeed(["study", "-c", "study.yaml"])
     XCTAssertTrue(again.output.contains("resumed after step "), again.output)
-    XCTAssertEqual(try result(cells[3])["steps"], 30)
+    XCTAssertEqual(try result(cells[3])["steps"], 90)
   }
 
   func testAFailedCellIsRecordedAndTheOthersAreRun() throws {
