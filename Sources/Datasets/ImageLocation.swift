@@ -30,7 +30,8 @@ public enum ImageLocation: Hashable, Sendable {
       do {
         return try readFile(path)
       } catch let fault as Fault where fault.kind == .missingInput {
-        throw Fault(.missingInput, "no such image file", at: path, "check the name and the images folder")
+        throw Fault(
+          .missingInput, "no such image file", at: path, "check the path; records name pictures from the images folder")
       }
     case .part(let path, let offset, let count, _): return try FilePart.read(path, at: offset, count: count)
     case .bytes(let data, _): return data

@@ -127,7 +127,7 @@ final class ProcessorFaultTests: XCTestCase {
     XCTAssert(cut.what.hasPrefix("\(Fixtures.folder)/images/cut.jpg: "), cut.what)
     let missing = try fault(processor, record("<image>", "b", images: ["none.jpg"]))
     XCTAssertEqual(missing.kind, .missingInput)
-    XCTAssertEqual(missing.remedy, "check the name and the images folder")
+    XCTAssertEqual(missing.remedy, "check the path; records name pictures from the images folder")
     let text = try fault(processor, record("<image>", "b", images: ["../records.jsonl"]))
     XCTAssertEqual(text.kind, .badData)
   }
