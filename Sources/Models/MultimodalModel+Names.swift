@@ -1,5 +1,3 @@
-import Foundation
-
 /// What a module or parameter is, by the names that the model families have in common.
 extension MultimodalModel {
   /// The number of the layer that it belongs to: the first number in its path.
