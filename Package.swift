@@ -153,7 +153,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Ground"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Compression", "Datasets", "Features", "Ground", "Media", "Tokenizers"],
+      name: "DatasetsTests",
+      dependencies: ["Compression", "Datasets", "Features", "Ground", "Media", "TestSupport", "Tokenizers"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(

@@ -111,15 +111,15 @@ public func makeFolder(_ path: String) throws {
   }
   func make(_ folder: String) throws {
     if isFolder(folder) { return }
-    guard !FileManager.default.fileExists(atPath: folder) else {
-      throw cannotMake(
-        folder == path ? "a file of that name is there" : "'\(folder)' is a file", "choose another path")
-    }
     let above = parentFolder(of: folder)
     if !above.isEmpty { try make(above) }
-    // Another process may have made it meanwhile.
-    guard mkdir(folder, 0o777) == 0 || errno == EEXIST && isFolder(folder) else {
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
       throw cannotMake(systemReason(), "check the path and its permissions")
+    }
+    // What is there may be a folder that another process has made since the first look.
+    guard isFolder(folder) else {
+      throw cannotMake(
+        folder == path ? "a file of that name is there" : "'\(folder)' is a file", "choose another path")
     }
   }
   try make(path)

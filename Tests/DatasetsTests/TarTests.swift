@@ -1,5 +1,6 @@
 import Foundation
 import Ground
+import TestSupport
 import XCTest
 
 @testable import Datasets
@@ -50,8 +51,10 @@ final class TarTests: XCTestCase {
     }
     let wanted: [JSON?] = ["one", nil, "two"]
     XCTAssertEqual(try texts(), wanted)
-    XCTAssertFalse(FileManager.default.fileExists(atPath: cache.path + "/indexes"), "it may still change unseen")
-    usleep(2_200_000)
+    if FileIdentity(path)?.isSettled() == false {
+      XCTAssertFalse(isFolder(cache.path + "/indexes"), "it may still change unseen")
+    }
+    try letSettle(path)
     XCTAssertEqual(try texts(), wanted)
     let indexes = cache.path + "/indexes"
     let kept = try FileManager.default.contentsOfDirectory(atPath: indexes).filter { !$0.hasSuffix(".lock") }

@@ -1,6 +1,7 @@
 import Compression
 import Foundation
 import Ground
+import TestSupport
 import XCTest
 
 @testable import Datasets
@@ -76,7 +77,7 @@ final class UnpackedFileTests: XCTestCase {
     let cache = CacheFolder(folder.path + "/cache", limit: 1 << 30)
     let line = #"{"conversations": [{"from": "gpt", "value": ""# + String(repeating: "x", count: 9000) + #""}]}"# + "\n"
     let path = try folder.write(String(repeating: line, count: 4000), to: "large.jsonl")
-    usleep(2_100_000)  // clocks of file systems tick: a file that has just changed is not trusted
+    try letSettle(path)
     XCTAssertEqual(try RecordFile(path: path, cache: cache).count, 4000)
     let indexes = folder.path + "/cache/indexes/"
     let names = try FileManager.default.contentsOfDirectory(atPath: indexes).filter { !$0.hasSuffix(".lock") }

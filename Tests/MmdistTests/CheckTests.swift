@@ -336,7 +336,7 @@ final class CheckTests: ProgramTestCase {
 
   func testASecondLookUsesTheFirst() throws {
     try prepare(training: 20)
-    usleep(2_200_000)  // files that are younger may change unseen
+    try letSettle(path("."))  // files that are younger may change unseen
     let first = try report()
     for index in 0..<20 {
       let name = path("images/train-\(String(format: "%05d", index)).")

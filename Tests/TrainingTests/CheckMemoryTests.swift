@@ -58,9 +58,9 @@ final class CheckMemoryTests: FolderTests {
   }
 
   func testWhatWasLookedAtIsNotLookedAtAgain() throws {
-    // Files that are younger may change unseen.
-    XCTAssertNil(try remembered(configuration()))
-    usleep(2_200_000)
+    let early = try remembered(configuration())
+    if FileIdentity(path.data)?.isSettled() == false { XCTAssertNil(early, "files may still change unseen") }
+    try letSettle(folder)
     let memory = try XCTUnwrap(remembered(configuration()))
     XCTAssertNil(memory.notes())
     let records = Looked()
@@ -80,7 +80,7 @@ final class CheckMemoryTests: FolderTests {
   }
 
   func testAnyChangeIsLookedAt() throws {
-    usleep(2_200_000)
+    try letSettle(folder)
     let known = try configuration()
     try XCTUnwrap(remembered(known)).keep([])
     XCTAssertEqual(try remembered(known)?.notes(), [])
@@ -91,7 +91,7 @@ final class CheckMemoryTests: FolderTests {
     // So does every file: of the model, and of the data with the same bytes as before.
     func settled(_ body: () throws -> Void) throws -> CheckMemory? {
       try body()
-      usleep(2_200_000)
+      try letSettle(folder)
       return try remembered(known)
     }
     XCTAssertNil(try XCTUnwrap(settled { try write("{ }", to: path.model + "/config.json") }).notes())
