@@ -16,7 +16,7 @@ public struct DataFile: Sendable {
   ///   - cache: where compressed files are unpacked and indices of large ones are kept; nil: the user's own.
   /// - Throws: `Fault` when a file cannot be read, holds no record, or is malformed.
   public init(_ path: String, dataset: String? = nil, cache: CacheFolder? = nil) throws {
-    let cache = cache ?? CacheFolder(CacheFolder.standardPath(), limit: 20 << 30)
+    let cache = cache ?? CacheFolder.standard()
     guard (path as NSString).lastPathComponent == "dataset_info.json" else {
       if let dataset {
         throw Fault(
@@ -76,11 +76,11 @@ public struct DataFile: Sendable {
       return try openOne(metadata, cache)
     }
     let inner = UnpackedFile.innerName(of: path)
-    let file = inner == nil ? path : try UnpackedFile(cache: cache)(path)
+    let file = try inner == nil ? OpenFile(path) : UnpackedFile(cache: cache)(path)
     switch ((inner ?? path) as NSString).pathExtension.lowercased() {
-    case "tar": return try TarRecords(path: file, named: path, cache: cache)
-    case "parquet": return try ParquetRecords(path: file, named: path)
-    default: return try RecordFile(path: file, named: path, cache: cache)
+    case "tar": return try TarRecords(file, cache: cache)
+    case "parquet": return try ParquetRecords(file)
+    default: return try RecordFile(file, cache: cache)
     }
   }
 }

@@ -6,8 +6,8 @@ import Media
 public enum ImageLocation: Hashable, Sendable {
   /// A file of its own.
   case file(String)
-  /// `count` bytes of the file at `path` from `offset` on, which are called `name` there: a member of an archive.
-  case part(of: String, offset: UInt64, count: Int, name: String)
+  /// `count` bytes of a file from `offset` on, which are called `name` there: a member of an archive.
+  case part(of: OpenFile, offset: UInt64, count: Int, name: String)
   /// The bytes themselves, which are called `name` where they stand.
   case bytes(Data, name: String)
 
@@ -33,7 +33,7 @@ public enum ImageLocation: Hashable, Sendable {
         throw Fault(
           .missingInput, "no such image file", at: path, "check the path; records name pictures from the images folder")
       }
-    case .part(let path, let offset, let count, _): return try FilePart.read(path, at: offset, count: count)
+    case .part(let file, let offset, let count, _): return try file.read(at: offset, count: count)
     case .bytes(let data, _): return data
     }
   }
@@ -75,7 +75,7 @@ public enum ImageLocation: Hashable, Sendable {
       guard let file = FileHandle(forReadingAtPath: path) else { return nil }
       defer { try? file.close() }
       return try? file.read(upToCount: count)
-    case .part(let path, let offset, let all, _): return try FilePart.read(path, at: offset, count: min(count, all))
+    case .part(let file, let offset, let all, _): return try file.read(at: offset, count: min(count, all))
     case .bytes(let data, _): return data.prefix(count)
     }
   }
@@ -90,12 +90,9 @@ public enum ImageLocation: Hashable, Sendable {
       try? file.seek(toOffset: size - 12)
       guard let end = try? file.readToEnd(), end.count == 12 else { return nil }
       return (start, end)
-    case .part(let path, let offset, let count, _):
+    case .part(let file, let offset, let count, _):
       guard count >= 24 else { return nil }
-      return (
-        try FilePart.read(path, at: offset, count: 8),
-        try FilePart.read(path, at: offset + UInt64(count) - 12, count: 12)
-      )
+      return (try file.read(at: offset, count: 8), try file.read(at: offset + UInt64(count) - 12, count: 12))
     case .bytes(let data, _): return data.count < 24 ? nil : (data.prefix(8), data.suffix(12))
     }
   }
@@ -104,44 +101,4 @@ public enum ImageLocation: Hashable, Sendable {
 extension ImageLocation: ExpressibleByStringInterpolation {
   /// The file at a path.
   public init(stringLiteral path: String) { self = .file(path) }
-}
-
-/// Bytes from the middle of a file.
-enum FilePart {
-  /// - Throws: `Fault(.inputOutput)` when the file has become shorter or cannot be read.
-  static func read(_ path: String, at offset: UInt64, count: Int) throws -> Data {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check that the file is still there")
-    }
-    defer { close(descriptor) }
-    return try read(descriptor, at: offset, count: count, path: path)
-  }
-
-  static func read(_ descriptor: Int32, at offset: UInt64, count: Int, path: String) throws -> Data {
-    var data = Data(count: count)
-    let filled = try data.withUnsafeMutableBytes { try fill($0, from: descriptor, at: offset, path: path) }
-    guard filled == count else {
-      throw Fault(.inputOutput, "the file became shorter while it was in use", at: path, "leave it alone and restart")
-    }
-    return data
-  }
-
-  /// Fills `buffer` from `offset` on; returns fewer bytes only at the end of the file.
-  static func fill(
-    _ buffer: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: UInt64, path: String
-  ) throws -> Int {
-    var filled = 0
-    while filled < buffer.count {
-      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-      let count = pread(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(filled))
-      if count == 0 { break }
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check the disk")
-      }
-      filled += count
-    }
-    return filled
-  }
 }

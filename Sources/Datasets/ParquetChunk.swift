@@ -18,14 +18,14 @@ struct ParquetChunkIndex: Sendable {
   ///
   /// - Parameter rowsOf: the rows of a page whose header does not tell them.
   init(
-    _ chunk: ParquetSchema.Chunk, rows: Int, _ column: ParquetColumn, _ descriptor: Int32, path: String,
+    _ chunk: ParquetSchema.Chunk, rows: Int, _ column: ParquetColumn, _ file: OpenFile,
     rowsOf: (Page, Page?) throws -> Int
   ) throws {
     var (offset, row, values) = (chunk.offset, 0, 0)
     var dictionary: Page?
     var pages: [Page] = []
     while offset < chunk.end, values < chunk.values {
-      let (header, length) = try ParquetChunkIndex.header(at: offset, before: chunk.end, descriptor, path: path)
+      let (header, length) = try ParquetChunkIndex.header(at: offset, before: chunk.end, file)
       let page = Page(header: header, offset: offset + UInt64(length), firstRow: row)
       guard UInt64(header.compressed) <= chunk.end - page.offset else {
         throw ParquetSchema.damaged("a page goes beyond its column")
@@ -60,12 +60,12 @@ struct ParquetChunkIndex: Sendable {
 
   /// A header, whose length is not known before it is read: texts in its statistics can make it long.
   private static func header(
-    at offset: UInt64, before end: UInt64, _ descriptor: Int32, path: String
+    at offset: UInt64, before end: UInt64, _ file: OpenFile
   ) throws -> (ParquetPageHeader, Int) {
     var size = 1 << 10
     while true {
       let count = Int(min(UInt64(size), end - offset))
-      let bytes = try FilePart.read(descriptor, at: offset, count: count, path: path)
+      let bytes = try file.read(at: offset, count: count)
       do {
         return try bytes.withUnsafeBytes {
           var reader = ThriftReader($0)

@@ -7,8 +7,7 @@ import Synchronization
 /// A row is read by the pages that hold it. Of the format it knows: all physical types; lists, structs and maps; PLAIN and
 /// dictionary encodings; pages of version 1 and 2; snappy, gzip and zstd. Anything else is refused by its name.
 final class ParquetRecords: RecordContainer {
-  let path: String
-  private let descriptor: Int32
+  private let file: OpenFile
   private let schema: ParquetSchema
   /// The first row of each row group, and the count of all.
   private let starts: [Int]
@@ -18,33 +17,26 @@ final class ParquetRecords: RecordContainer {
   /// The most bytes of a footer.
   private static let longestFooter = 32 << 20
 
-  /// - Parameter name: what the file is called in messages.
-  init(path: String, named name: String) throws {
-    self.path = name
-    descriptor = try RecordFile.openForReading(path)
+  init(_ file: OpenFile) throws {
+    self.file = file
     do {
-      schema = try ParquetRecords.schema(descriptor, path: name)
+      schema = try ParquetRecords.schema(file)
     } catch let fault as Fault {
-      close(descriptor)
-      throw fault.placed(at: name)
+      throw fault.placed(at: file.name)
     }
     starts = schema.groups.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.rows) }
-    // From here on the file is closed with the object.
-    guard count > 0 else { throw Fault(.badData, "no records", at: name, "check the file") }
+    guard count > 0 else { throw Fault(.badData, "no records", at: file.name, "check the file") }
     do {
       try proveRows()
     } catch let fault as Fault {
-      throw fault.placed(at: name)
+      throw fault.placed(at: file.name)
     }
   }
-
-  deinit { close(descriptor) }
 
   /// Looks for the rows of a file that claims more of them than it has bytes: a footer says any number, and every row is
   /// asked for by and by. Of each row group all pages of the column with the fewest bytes are decoded.
   private func proveRows() throws {
-    let size = try RecordFile.size(of: descriptor, path: path)
-    guard UInt64(count) > size else { return }
+    guard UInt64(count) > file.byteCount else { return }
     var shortest: [(group: Int, column: Int, chunk: ParquetSchema.Chunk)] = []
     for (group, own) in schema.groups.enumerated() {
       let column = own.chunks.indices.min { own.chunks[$0].byteCount < own.chunks[$1].byteCount } ?? 0
@@ -65,10 +57,10 @@ final class ParquetRecords: RecordContainer {
     }
   }
 
-  private static func schema(_ descriptor: Int32, path: String) throws -> ParquetSchema {
-    let size = try RecordFile.size(of: descriptor, path: path)
+  private static func schema(_ file: OpenFile) throws -> ParquetSchema {
+    let size = file.byteCount
     guard size >= 12 else { throw ParquetSchema.damaged("it has \(size) bytes") }
-    let tail = [UInt8](try FilePart.read(descriptor, at: size - 8, count: 8, path: path))
+    let tail = [UInt8](try file.read(at: size - 8, count: 8))
     if tail[4...].elementsEqual("PARE".utf8) {
       throw Fault(.badData, "the Parquet file is encrypted", "write it without encryption")
     }
@@ -76,7 +68,7 @@ final class ParquetRecords: RecordContainer {
     guard tail[4...].elementsEqual("PAR1".utf8), length <= size - 12, length <= UInt64(longestFooter) else {
       throw ParquetSchema.damaged("it does not end as one")
     }
-    let footer = try FilePart.read(descriptor, at: size - 8 - length, count: Int(length), path: path)
+    let footer = try file.read(at: size - 8 - length, count: Int(length))
     do {
       return try footer.withUnsafeBytes {
         var reader = ThriftReader($0)
@@ -87,6 +79,7 @@ final class ParquetRecords: RecordContainer {
     }
   }
 
+  var path: String { file.name }
   var count: Int { starts[starts.count - 1] }
   func place(of number: Int) -> String { "\(path), row \(number + 1)" }
 
@@ -119,8 +112,7 @@ final class ParquetRecords: RecordContainer {
     let key = group * schema.columns.count + column
     if let known = indices.withLock({ $0[key] }) { return known }
     let index = try ParquetChunkIndex(
-      schema.groups[group].chunks[column], rows: schema.groups[group].rows, schema.columns[column], descriptor,
-      path: path
+      schema.groups[group].chunks[column], rows: schema.groups[group].rows, schema.columns[column], file
     ) { page, dictionary in
       let decoded = try decode(group, column, page, dictionary.map { try decode(group, column, $0, nil) })
       guard decoded.repetitions.first == 0 else {
@@ -148,7 +140,7 @@ final class ParquetRecords: RecordContainer {
   private func decode(
     _ group: Int, _ column: Int, _ page: ParquetChunkIndex.Page, _ dictionary: ParquetPage?
   ) throws -> ParquetPage {
-    let stored = try FilePart.read(descriptor, at: page.offset, count: page.header.compressed, path: path)
+    let stored = try file.read(at: page.offset, count: page.header.compressed)
     return try stored.withUnsafeBytes {
       // The values of a dictionary have no levels.
       let type = page.header.kind == .dictionary ? schema.columns[column].withoutLevels : schema.columns[column]

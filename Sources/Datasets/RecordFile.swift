@@ -6,34 +6,25 @@ import Ground
 /// Opening scans the file once for the records' offsets. By its name a file is CSV (`.csv`, `.tsv` with tabs); of others one
 /// that begins with `[` is one list, and any other is JSONL. A record of a CSV file is an object of texts by column.
 final class RecordFile: RecordContainer {
-  let path: String
-  private let descriptor: Int32
+  private let file: OpenFile
   private let index: RecordIndex
   /// The columns of a CSV file.
   let header: [String]?
   private let separator: UInt8
 
-  /// - Throws: `Fault` when the file cannot be read, is no regular file, has no record, or is a malformed list.
+  /// - Throws: `Fault` when the file cannot be read, has no record, or is a malformed list.
   /// - Parameters:
-  ///   - name: what the file is called in messages, and by whose ending it is CSV; nil: its path.
+  ///   - file: one whose name ends as that of a CSV file is one.
   ///   - cache: where the index of a large file is kept; nil for none.
-  init(path: String, named name: String? = nil, cache: CacheFolder? = nil) throws {
-    let name = name ?? path
-    self.path = name
-    descriptor = try RecordFile.openForReading(path)
-    let separator = RecordFile.separator(of: UnpackedFile.innerName(of: name) ?? name)
+  init(_ file: OpenFile, cache: CacheFolder? = nil) throws {
+    self.file = file
+    let separator = RecordFile.separator(of: UnpackedFile.innerName(of: file.name) ?? file.name)
     self.separator = separator ?? 0
-    index = try RecordFile.scanOrClose(descriptor, path: name, separator, cache)
-    guard let separator else {
-      header = nil
-      return
-    }
-    do {
-      header = try RecordFile.readHeader(descriptor, index, separator, path: name)
-    } catch {
-      close(descriptor)
-      throw error
-    }
+    let scan = { try RecordFile.scan(file, separator) }
+    let kind = separator.map { "csv \($0)" } ?? "json"
+    index = try cache.map { try RecordIndexCache(cache: $0).index(of: file, kind: kind, scan: scan) } ?? scan()
+    guard !index.entries.isEmpty else { throw Fault(.badData, "no records", at: file.name, "check the file") }
+    header = try separator.map { [index] in try RecordFile.readHeader(file, index, $0) }
   }
 
   /// What is between the fields of a CSV file, nil for other files.
@@ -45,15 +36,13 @@ final class RecordFile: RecordContainer {
     }
   }
 
-  private static func readHeader(
-    _ descriptor: Int32, _ index: RecordIndex, _ separator: UInt8, path: String
-  ) throws -> [String] {
-    let place = "\(path):\(index.entries[0].line)"
+  private static func readHeader(_ file: OpenFile, _ index: RecordIndex, _ separator: UInt8) throws -> [String] {
+    let place = "\(file.name):\(index.entries[0].line)"
     guard index.entries.count > 1 else {
-      throw Fault(.badData, "no records below the names of the columns", at: path, "check the file")
+      throw Fault(.badData, "no records below the names of the columns", at: file.name, "check the file")
     }
     do {
-      let names = try CSVRecord.fields(readBytes(index.entries[0], descriptor, path: path), separator: separator)
+      let names = try CSVRecord.fields(readBytes(index.entries[0], of: file), separator: separator)
       if let twice = Dictionary(grouping: names, by: { $0 }).filter({ $0.value.count > 1 }).keys.min() {
         throw Fault(.badData, "two columns are named '\(twice)'", "rename one of them")
       }
@@ -63,8 +52,7 @@ final class RecordFile: RecordContainer {
     }
   }
 
-  deinit { close(descriptor) }
-
+  var path: String { file.name }
   var count: Int { index.entries.count - (header == nil ? 0 : 1) }
 
   /// `file:line` of record `number`.
@@ -76,7 +64,7 @@ final class RecordFile: RecordContainer {
   /// - Throws: `Fault(.badData)` with the line and column where it is not JSON.
   func record(_ number: Int) throws -> StoredRecord {
     let entry = entry(number)
-    let bytes = try RecordFile.readBytes(entry, descriptor, path: path)
+    let bytes = try RecordFile.readBytes(entry, of: file)
     if let header { return StoredRecord(json: try object(bytes, header, at: place(of: number))) }
     do {
       return StoredRecord(json: try bytes.withUnsafeBytes { try JSON(parsing: $0, at: place(of: number)) })
@@ -100,14 +88,11 @@ final class RecordFile: RecordContainer {
     }
   }
 
-  private static func readBytes(_ entry: RecordIndex.Entry, _ descriptor: Int32, path: String) throws -> [UInt8] {
+  private static func readBytes(_ entry: RecordIndex.Entry, of file: OpenFile) throws -> [UInt8] {
     let length = Int(entry.length)
     return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
-      let whole = UnsafeMutableRawBufferPointer(buffer)
-      count = try FilePart.fill(whole, from: descriptor, at: entry.offset, path: path)
-      guard count == length else {
-        throw Fault(.inputOutput, "the file became shorter while it was in use", at: path, "leave it alone and restart")
-      }
+      count = try file.fill(UnsafeMutableRawBufferPointer(buffer), from: entry.offset)
+      guard count == length else { throw file.becameShorter() }
     }
   }
 
@@ -120,65 +105,20 @@ final class RecordFile: RecordContainer {
   }
 }
 
-// MARK: Opening and scanning
+// MARK: Scanning
 
 extension RecordFile {
-  static func openForReading(_ path: String) throws -> Int32 {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // O_NONBLOCK: a pipe must not block here
-    guard descriptor >= 0 else {
-      if errno == ENOENT { throw Fault(.missingInput, "no such file", at: path, "check the path") }
-      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check its permissions")
-    }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      close(descriptor)
-      throw Fault(.badData, "not a regular file", at: path, "name a JSON, JSONL or CSV file")
-    }
-    return descriptor
-  }
-
-  static func size(of descriptor: Int32, path: String) throws -> UInt64 {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else {
-      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check the disk")
-    }
-    return UInt64(max(0, status.st_size))
-  }
-
-  private static func scanOrClose(
-    _ descriptor: Int32, path: String, _ separator: UInt8?, _ cache: CacheFolder?
-  ) throws -> RecordIndex {
-    do {
-      let kind = separator.map { "csv \($0)" } ?? "json"
-      let index =
-        try cache.map {
-          try RecordIndexCache(cache: $0).index(of: descriptor, kind: kind) {
-            try scan(descriptor, path: path, separator)
-          }
-        } ?? scan(descriptor, path: path, separator)
-      guard !index.entries.isEmpty else { throw Fault(.badData, "no records", at: path, "check the file") }
-      return index
-    } catch {
-      close(descriptor)
-      throw error
-    }
-  }
-
-  private static func scan(_ descriptor: Int32, path: String, _ separator: UInt8?) throws -> RecordIndex {
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { piece.deallocate() }
+  private static func scan(_ file: OpenFile, _ separator: UInt8?) throws -> RecordIndex {
     var scanner: (any RecordScanner)?
     var offset: UInt64 = 0
-    while true {
-      let count = try FilePart.fill(piece, from: descriptor, at: offset, path: path)
-      if count == 0 { break }
-      var bytes = UnsafeRawBufferPointer(rebasing: piece[..<count])
+    try file.forEachPiece { piece in
+      var bytes = piece
       if offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {  // a UTF-8 byte order mark
         bytes = UnsafeRawBufferPointer(rebasing: bytes[3...])
         offset = 3
       }
       if scanner == nil {
-        scanner = separator.map { CSVScanner(path: path, separator: $0) } ?? firstScanner(bytes, path: path)
+        scanner = separator.map { CSVScanner(path: file.name, separator: $0) } ?? firstScanner(bytes, path: file.name)
       }
       try scanner?.scan(bytes, at: offset)
       offset += UInt64(bytes.count)

@@ -17,22 +17,16 @@ struct RecordIndexCache {
 
   /// The index of a file: the kept one, or a new one that is kept where it can be.
   ///
-  /// The file goes by what the system tells it by, so that any change to it leads to a new index.
+  /// The file goes by its checksum where that is known, else by what the system tells it by: any change to it leads to a
+  /// new index.
   /// - Parameter kind: tells apart ways to read a file.
-  func index<Index: KeptIndex>(of descriptor: Int32, kind: String, scan: () throws -> Index) throws -> Index {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return try scan() }
-    let identity = FileIdentity(status)
-    guard identity.byteCount >= RecordIndexCache.smallestFile, identity.isSettled() else { return try scan() }
-    let words = [identity.device, identity.inode].map(String.init).joined(separator: " ")
-    let text = "record index 1 \(kind) \(words) \(identity.byteCount) \(identity.modified) \(identity.changed)"
-    let name = "indexes/" + Array(text.utf8).withUnsafeBytes { Checksum.digits(of: $0) }
+  func index<Index: KeptIndex>(of file: OpenFile, kind: String, scan: () throws -> Index) throws -> Index {
+    guard file.byteCount >= RecordIndexCache.smallestFile, let identity = identity(of: file) else { return try scan() }
+    let name = "indexes/" + Array("record index 1 \(kind) \(identity)".utf8).withUnsafeBytes(Checksum.digits)
     if let kept: Index = read(name) { return kept }
     // Where the cache cannot be written the index is made anew each time.
-    guard (try? makeFolder("\(cache.path)/indexes")) != nil, access("\(cache.path)/indexes", W_OK) == 0 else {
-      return try scan()
-    }
-    return try cache.locked(name) {
+    guard let lock = try? cache.lock(name) else { return try scan() }
+    return try withExtendedLifetime(lock) {
       if let kept: Index = read(name) { return kept }
       let index = try scan()
       let entries = index.stored
@@ -42,6 +36,15 @@ struct RecordIndexCache {
       cache.makeRoom(for: 0, keeping: [name])
       return index
     }
+  }
+
+  /// Nil for a file that may change unseen.
+  private func identity(of file: OpenFile) -> String? {
+    if let content = file.content { return content }
+    let identity = file.identity
+    guard identity.isSettled() else { return nil }
+    let words = [identity.device, identity.inode].map(String.init).joined(separator: " ")
+    return "\(words) \(identity.byteCount) \(identity.modified) \(identity.changed)"
   }
 
   private func read<Index: KeptIndex>(_ name: String) -> Index? {

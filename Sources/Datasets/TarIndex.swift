@@ -17,8 +17,8 @@ struct TarIndex: Sendable {
   private(set) var members: [Member] = []
 
   /// - Throws: `Fault(.badData)` at `path, byte N` for an archive that is cut short, damaged or of an unknown kind.
-  init(_ descriptor: Int32, size: UInt64, path: String) throws {
-    let reader = TarReader(descriptor: descriptor, size: size, path: path)
+  init(_ file: OpenFile) throws {
+    let reader = TarReader(file: file)
     var offset: UInt64 = 0
     var next = TarReader.Extension()
     while let header = try reader.header(at: offset) {
@@ -82,9 +82,8 @@ extension TarIndex: KeptIndex {
 
 /// Reads the blocks of a tar archive.
 private struct TarReader {
-  let descriptor: Int32
-  let size: UInt64
-  let path: String
+  let file: OpenFile
+  var size: UInt64 { file.byteCount }
 
   struct Header {
     let name: String
@@ -100,14 +99,14 @@ private struct TarReader {
   }
 
   func fault(_ what: String, at offset: UInt64) -> Fault {
-    Fault(.badData, what, at: "\(path), byte \(offset)", "make the archive again")
+    Fault(.badData, what, at: "\(file.name), byte \(offset)", "make the archive again")
   }
 
   /// The header at `offset`; nil at the end of the archive.
   func header(at offset: UInt64) throws -> Header? {
     guard offset < size else { return nil }
     guard size - offset >= 512 else { throw fault("the archive is cut short", at: offset) }
-    let block = [UInt8](try FilePart.read(descriptor, at: offset, count: 512, path: path))
+    let block = [UInt8](try file.read(at: offset, count: 512))
     if block.allSatisfy({ $0 == 0 }) { return nil }
     // The checksum counts its own eight bytes as blanks.
     let sum = block.enumerated().reduce(0) { $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element)) }
@@ -125,13 +124,13 @@ private struct TarReader {
 
   func longName(at offset: UInt64, count: UInt64) throws -> String {
     guard count <= TarIndex.longestHeader else { throw fault("a name of \(count) bytes", at: offset) }
-    return TarReader.text([UInt8](try FilePart.read(descriptor, at: offset, count: Int(count), path: path))[...])
+    return TarReader.text([UInt8](try file.read(at: offset, count: Int(count)))[...])
   }
 
   /// Lines of the form `27 path=folder/name.jpg\n`, of which the number is the line's length in bytes.
   func readExtension(_ found: inout Extension, at offset: UInt64, count: UInt64) throws {
     guard count <= TarIndex.longestHeader else { throw fault("a pax header of \(count) bytes", at: offset) }
-    var rest = [UInt8](try FilePart.read(descriptor, at: offset, count: Int(count), path: path))[...]
+    var rest = [UInt8](try file.read(at: offset, count: Int(count)))[...]
     while let first = rest.first, first != 0 {
       guard let blank = rest.firstIndex(of: 0x20),
         let length = Int(String(decoding: rest[..<blank], as: UTF8.self)), length > blank - rest.startIndex + 1,

@@ -5,47 +5,30 @@ import Ground
 ///
 /// `.json` gives its members, `.txt` is `text`, `.cls` is `label`, pictures are `image`; other endings are left alone.
 final class TarRecords: RecordContainer {
-  let path: String
-  /// The archive on disk, which may have been unpacked from ``path``.
-  private let filePath: String
-  private let descriptor: Int32
+  private let file: OpenFile
   private let members: [TarIndex.Member]
   /// The first member of each record, and their count behind the last.
   private let starts: [Int]
 
   private static let pictures: Set<String> = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
-  /// - Parameters:
-  ///   - name: what the archive is called in messages.
-  ///   - cache: where the index of a large archive is kept; nil for none.
-  init(path: String, named name: String, cache: CacheFolder? = nil) throws {
-    (self.path, filePath) = (name, path)
-    descriptor = try RecordFile.openForReading(path)
-    do {
-      let size = try RecordFile.size(of: descriptor, path: path)
-      // As WebDataset does, names that begin with a point, or have none, are passed over.
-      let file = descriptor
-      let scan = { try TarIndex(file, size: size, path: name) }
-      let index =
-        try cache.map { try RecordIndexCache(cache: $0).index(of: file, kind: "tar", scan: scan) } ?? scan()
-      let members = index.members.filter { TarRecords.split($0.name) != nil }
-      var starts: [Int] = []
-      var last: Substring?
-      for (index, member) in members.enumerated() {
-        guard let key = TarRecords.split(member.name)?.key, key != last else { continue }
-        starts.append(index)
-        last = key
-      }
-      guard !starts.isEmpty else { throw Fault(.badData, "no records", at: name, "check the archive") }
-      self.members = members
-      self.starts = starts + [members.count]
-    } catch {
-      close(descriptor)
-      throw error
+  /// - Parameter cache: where the index of a large archive is kept; nil for none.
+  init(_ file: OpenFile, cache: CacheFolder? = nil) throws {
+    self.file = file
+    let scan = { try TarIndex(file) }
+    let index = try cache.map { try RecordIndexCache(cache: $0).index(of: file, kind: "tar", scan: scan) } ?? scan()
+    // As WebDataset does, names that begin with a point, or have none, are passed over.
+    members = index.members.filter { TarRecords.split($0.name) != nil }
+    var starts: [Int] = []
+    var last: Substring?
+    for (index, member) in members.enumerated() {
+      guard let key = TarRecords.split(member.name)?.key, key != last else { continue }
+      starts.append(index)
+      last = key
     }
+    guard !starts.isEmpty else { throw Fault(.badData, "no records", at: file.name, "check the archive") }
+    self.starts = starts + [members.count]
   }
-
-  deinit { close(descriptor) }
 
   /// `folder/0001` and `seg.png` of `folder/0001.seg.png`.
   private static func split(_ name: String) -> (key: Substring, ending: Substring)? {
@@ -54,6 +37,7 @@ final class TarRecords: RecordContainer {
     return (name[..<point], name[name.index(after: point)...])
   }
 
+  var path: String { file.name }
   var count: Int { starts.count - 1 }
 
   func place(of number: Int) -> String {
@@ -90,7 +74,7 @@ final class TarRecords: RecordContainer {
           throw Fault(.badData, "'\(member.name)' has \(member.count) bytes", "use smaller pictures")
         }
         images.append(
-          .part(of: filePath, offset: member.offset, count: member.count, name: "\(path), member \(member.name)"))
+          .part(of: file, offset: member.offset, count: member.count, name: "\(path), member \(member.name)"))
       default: break
       }
     }
@@ -106,7 +90,7 @@ final class TarRecords: RecordContainer {
     guard member.count <= RecordIndex.longestRecord else {
       throw Fault(.badData, "'\(member.name)' has \(member.count) bytes", "use smaller texts")
     }
-    let data = try FilePart.read(descriptor, at: member.offset, count: member.count, path: path)
+    let data = try file.read(at: member.offset, count: member.count)
     guard let text = String(validating: data, as: UTF8.self) else {
       throw Fault(.badData, "'\(member.name)' is not UTF-8", "save it as UTF-8")
     }

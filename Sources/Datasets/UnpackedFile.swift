@@ -19,55 +19,49 @@ struct UnpackedFile {
     return nil
   }
 
-  /// Where `path` lies unpacked.
+  /// What is in the file at `path`, unpacked; it stays in the cache as long as it is open.
   /// - Throws: `Fault` for a damaged file, one that is larger than the cache may be, or a cache that cannot be written.
-  func callAsFunction(_ path: String) throws -> String {
-    let source = try RecordFile.openForReading(path)
-    defer { close(source) }
-    let name = "data/" + (try UnpackedFile.checksum(of: source, path: path).digits)
+  func callAsFunction(_ path: String) throws -> OpenFile {
+    let source = try OpenFile(path)
+    let digits = try UnpackedFile.digits(of: source)
+    let name = "data/" + digits
     return try cache.locked(name) {
-      if let file = cache.existing(name), let seal = cache.existing(name + ".seal"), UnpackedFile.holds(seal, file) {
-        return file
+      if let place = cache.existing(name), let seal = cache.existing(name + ".seal"),
+        let kept = try? held(place, path, digits), UnpackedFile.holds(seal, kept)
+      {
+        return kept
       }
-      var checksum: Checksum?
-      let file = try cache.make(name) { checksum = try unpack(source, path, to: $0) }
-      let seal = (checksum?.digits ?? "") + "\n"
-      try cache.make(name + ".seal") { try writeDurably(seal, to: $0) }
+      let (made, seal) = try cache.make(name) {
+        let seal = try unpack(source, digits, to: $0)
+        return (try held($0, path, digits), seal)
+      }
+      try cache.make(name + ".seal") { try writeDurably(seal + "\n", to: $0) }
       cache.makeRoom(for: 0, keeping: [name, name + ".seal"])
-      return file
+      return made
     }
   }
 
-  private static func holds(_ seal: String, _ file: String) -> Bool {
-    guard let stated = try? readFile(seal), let descriptor = try? RecordFile.openForReading(file) else { return false }
-    defer { close(descriptor) }
-    guard let found = try? checksum(of: descriptor, path: file) else { return false }
-    return stated.elementsEqual((found.digits + "\n").utf8)
+  private func held(_ place: String, _ path: String, _ digits: String) throws -> OpenFile {
+    let file = try OpenFile(place, named: path, content: digits)
+    file.holdInCache()
+    return file
   }
 
-  private static func checksum(of descriptor: Int32, path: String) throws -> Checksum {
+  private static func holds(_ seal: String, _ file: OpenFile) -> Bool {
+    guard let stated = try? readFile(seal), let found = try? digits(of: file) else { return false }
+    return stated.elementsEqual((found + "\n").utf8)
+  }
+
+  private static func digits(of file: OpenFile) throws -> String {
     let checksum = Checksum()
-    try pieces(of: descriptor, path: path) { checksum.add($0) }
-    return checksum
+    try file.forEachPiece { checksum.add($0) }
+    return checksum.digits
   }
 
-  private static func pieces(
-    of descriptor: Int32, path: String, _ body: (UnsafeRawBufferPointer) throws -> Void
-  ) throws {
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { piece.deallocate() }
-    var offset: UInt64 = 0
-    while true {
-      let count = try FilePart.fill(piece, from: descriptor, at: offset, path: path)
-      if count == 0 { return }
-      try body(UnsafeRawBufferPointer(rebasing: piece[..<count]))
-      offset += UInt64(count)
-    }
-  }
-
-  /// Unpacks `source` to a new file.
+  /// Unpacks `source`, whose bytes had the checksum `digits`, to a new file.
   /// - Returns: the checksum of what was written.
-  private func unpack(_ source: Int32, _ path: String, to target: String) throws -> Checksum {
+  func unpack(_ source: OpenFile, _ digits: String, to target: String) throws -> String {
+    let path = source.name
     let output = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard output >= 0 else {
       throw Fault(
@@ -75,7 +69,7 @@ struct UnpackedFile {
         "set cache.folder to a folder that can be written, or unpack the file yourself")
     }
     defer { close(output) }
-    let checksum = Checksum()
+    let (packed, unpacked) = (Checksum(), Checksum())
     var total = 0
     func emit(_ bytes: UnsafeRawBufferPointer) throws {
       total += bytes.count
@@ -84,17 +78,23 @@ struct UnpackedFile {
           .badData, "unpacked it has more than the \(cache.limit) bytes that the cache may hold", at: path,
           "raise cache.limit_gib, or unpack the file yourself")
       }
-      checksum.add(bytes)
+      unpacked.add(bytes)
       try writeAll(bytes, to: output, path: target)
+    }
+    func pieces(_ add: (UnsafeRawBufferPointer) throws -> Void) throws {
+      try source.forEachPiece {
+        packed.add($0)
+        try add($0)
+      }
     }
     do {
       if path.lowercased().hasSuffix("gz") {
         let stream = GzipStream()
-        try UnpackedFile.pieces(of: source, path: path) { try stream.add($0, emit: emit) }
+        try pieces { try stream.add($0, emit: emit) }
         try stream.finish()
       } else {
         let stream = ZstdStream()
-        try UnpackedFile.pieces(of: source, path: path) { try stream.add($0, emit: emit) }
+        try pieces { try stream.add($0, emit: emit) }
         try stream.finish()
       }
     } catch let failure as GzipStream.Failure {
@@ -102,9 +102,12 @@ struct UnpackedFile {
     } catch let failure as ZstdDecompressor.Failure {
       throw Fault(.badData, "the zstd file cannot be unpacked: \(failure.reason)", at: path, "replace the file")
     }
+    guard packed.digits == digits else {
+      throw Fault(.inputOutput, "the file changes while it is read", at: path, "start again when it is whole")
+    }
     guard fsync(output) == 0 else {
       throw Fault(.cannotWrite, "cannot write: \(systemReason())", at: target, "free space")
     }
-    return checksum
+    return unpacked.digits
   }
 }

@@ -42,8 +42,8 @@ public func readSystemFile(_ path: String) throws -> String {
 /// Writes a file so that it is either the old one or the whole new one, whatever happens meanwhile:
 /// a temporary file beside it, fsync, rename, fsync of the folder.
 public func writeDurably(_ bytes: some DataProtocol, to path: String) throws {
-  let temporary = path + ".writing"
-  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  let temporary = temporaryName(beside: path)
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw cannotWrite(path) }
   do {
     for region in bytes.regions {
@@ -67,14 +67,19 @@ public func writeDurably(_ text: String, to path: String) throws {
   try writeDurably(Data(text.utf8), to: path)
 }
 
+/// A name of this call's own: two programs that write one file at the same time do not meet before its place is taken.
+private func temporaryName(beside path: String) -> String {
+  "\(path).\(String(UInt64.random(in: .min ... .max), radix: 36)).writing"
+}
+
 /// Finds out whether ``writeDurably(_:to:)`` could write `path`, before work is spent on what is to stand there.
 /// - Throws: `Fault(.cannotWrite)`.
 public func requireWritable(_ path: String) throws {
   if path.isEmpty || path.hasSuffix("/") || isFolder(path) {
     throw Fault(.cannotWrite, "not the name of a file", at: path, "name a file, not a folder")
   }
-  let temporary = path + ".writing"
-  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+  let temporary = temporaryName(beside: path)
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw cannotWrite(path) }
   close(descriptor)
   unlink(temporary)

@@ -35,11 +35,19 @@ extension WeightConversion {
         content = read
         return read.digits
       }()
-    if let path = cache.existing(name(digits)), !verifies || isWhole(path) { return (path, false) }
+    func kept(_ digits: String) -> String? {
+      cache.existing(name(digits)).flatMap { !verifies || isWhole($0) ? $0 : nil }
+    }
+    if let path = kept(digits) { return (path, false) }
     // What was remembered names the file to look for; what is made is named after what is there now.
     let now = content ?? self.content()
-    try checkRoom(in: cache)
-    return (try cache.make(name(now.digits)) { try write(now, to: $0, backend) }, true)
+    return try cache.locked(name(now.digits)) {
+      // Another run may have made it meanwhile.
+      if let path = kept(now.digits) { return (path, false) }
+      try checkRoom(in: cache)
+      try cache.make(name(now.digits)) { try write(now, to: $0, backend) }
+      return ("\(cache.path)/\(name(now.digits))", true)
+    }
   }
 
   /// Maps converted weights; their header is checked, their numbers are not.

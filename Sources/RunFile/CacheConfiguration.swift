@@ -1,3 +1,5 @@
+import Ground
+
 /// What is kept to be used again, beside the run.
 public struct CacheConfiguration: Equatable, Sendable {
   public enum Features: String, CaseIterable, Sendable { case disk, memory, off }
@@ -5,7 +7,7 @@ public struct CacheConfiguration: Equatable, Sendable {
   public var features = Features.disk
   public var memoryGib = 1.0
   public var folder: String?
-  public var limitGib = 20.0
+  public var limitGib = Double(CacheFolder.standardLimit) / gib
 
   public init() {}
 

@@ -78,7 +78,7 @@ struct Embed: ParallelCommand {
   func run() throws {
     try withWorld { communicator in
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
-      let cache = CacheFolder(CacheFolder.standardPath(), limit: CacheConfiguration().folderLimit)
+      let cache = CacheFolder.standard()
       let weights = SharedWeights(in: cache, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }

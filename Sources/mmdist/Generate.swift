@@ -58,7 +58,7 @@ struct Generate: ParsableCommand {
     let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
     // Standard output is for the new text alone.
     let weights = SharedWeights(
-      in: CacheFolder(CacheFolder.standardPath(), limit: CacheConfiguration().folderLimit), communicator, backend
+      in: CacheFolder.standard(), communicator, backend
     ) { note in
       if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") }
     }

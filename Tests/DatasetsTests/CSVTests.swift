@@ -8,7 +8,7 @@ import XCTest
 final class CSVTests: XCTestCase {
   private func rows(_ text: String, name: String = "t.csv") throws -> [[String]] {
     let folder = try TemporaryFolder()
-    let file = try RecordFile(path: folder.write(text, to: name))
+    let file = try RecordFile(OpenFile(folder.write(text, to: name)))
     return try [file.header ?? []]
       + (0..<file.count).map { number in
         let record = try file.record(number).json
@@ -18,7 +18,7 @@ final class CSVTests: XCTestCase {
 
   private func place(_ text: String, _ number: Int) throws -> String {
     let folder = try TemporaryFolder()
-    let file = try RecordFile(path: folder.write(text, to: "t.csv"))
+    let file = try RecordFile(OpenFile(folder.write(text, to: "t.csv")))
     return String(file.place(of: number).dropFirst(folder.path.count + 1))
   }
 
@@ -26,7 +26,7 @@ final class CSVTests: XCTestCase {
     let folder = try TemporaryFolder()
     let path = try folder.write(text, to: "t.csv")
     let fault = try thrownFault(line: caller) {
-      let file = try RecordFile(path: path)
+      let file = try RecordFile(OpenFile(path))
       for number in 0..<file.count { _ = try file.record(number) }
     }
     XCTAssertEqual(fault.kind, .badData, line: caller)
@@ -79,7 +79,7 @@ final class CSVTests: XCTestCase {
     XCTAssertEqual(try problem("\n\n"), "t.csv: no records")
     let folder = try TemporaryFolder()
     try Data("a\n".utf8 + [0xC3, 0x28] + "\n".utf8).write(to: URL(fileURLWithPath: folder.path + "/t.csv"))
-    let file = try RecordFile(path: folder.path + "/t.csv")
+    let file = try RecordFile(OpenFile(folder.path + "/t.csv"))
     XCTAssertEqual(try thrownFault { _ = try file.record(0) }.what, "a field is not UTF-8")
   }
 }

@@ -11,7 +11,7 @@ final class HostileParquetTests: XCTestCase {
     return try withExtendedLifetime(folder) {
       let path = folder.path + "/a.parquet"
       try Data(file.bytes).write(to: URL(fileURLWithPath: path))
-      return try ParquetRecords(path: path, named: "a.parquet")
+      return try ParquetRecords(OpenFile(path, named: "a.parquet"))
     }
   }
 

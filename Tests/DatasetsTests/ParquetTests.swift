@@ -8,7 +8,7 @@ final class ParquetTests: XCTestCase {
   private static let folder = Fixtures.folder + "/parquet"
   private static let sound = ["none", "snappy", "gzip", "zstd"].flatMap { ["\($0)-v1", "\($0)-v2"] }
 
-  private func open(_ path: String) throws -> ParquetRecords { try ParquetRecords(path: path, named: path) }
+  private func open(_ path: String) throws -> ParquetRecords { try ParquetRecords(OpenFile(path)) }
 
   /// A record with the bytes of its attachments in place, as hexadecimal digits.
   private func filled(_ json: JSON, _ attachments: [ImageLocation]) throws -> JSON {

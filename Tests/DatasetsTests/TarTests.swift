@@ -26,7 +26,7 @@ final class TarTests: XCTestCase {
     for format in ["ustar", "pax", "gnu"] {
       let used = format == "ustar" ? [names[0], names[1], names[3]] : names
       let path = try archive(folder, format: format, used)
-      let file = try TarRecords(path: path, named: path)
+      let file = try TarRecords(OpenFile(path))
       XCTAssertEqual(file.count, used.count - 1, format)
       let first = try file.record(0)
       XCTAssertEqual(first.json["text"], "content of a/0001.txt")
@@ -46,7 +46,7 @@ final class TarTests: XCTestCase {
     try tar([("a/é.txt", "one"), ("pad.bin", padding), ("b.txt", "two")]).write(to: URL(fileURLWithPath: path))
     let cache = CacheFolder(folder.path + "/cache", limit: 1 << 20)
     func texts() throws -> [JSON?] {
-      let file = try TarRecords(path: path, named: path, cache: cache)
+      let file = try TarRecords(OpenFile(path), cache: cache)
       return try (0..<file.count).map { try file.record($0).json["text"] }
     }
     let wanted: [JSON?] = ["one", nil, "two"]
@@ -78,7 +78,7 @@ final class TarTests: XCTestCase {
     let folder = try TemporaryFolder()
     let path = folder.path + "/a.tar"
     try bytes.write(to: URL(fileURLWithPath: path))
-    return try TarRecords(path: path, named: "a.tar")
+    return try TarRecords(OpenFile(path, named: "a.tar"))
   }
 
   func testHostileArchives() throws {

@@ -12,7 +12,8 @@ final class CacheFolderTests: XCTestCase {
   override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
 
   private func fill(_ cache: CacheFolder, _ name: String, _ count: Int, usedAt time: Int) throws {
-    let file = try cache.make(name) { try writeDurably(Data(count: count), to: $0) }
+    try cache.make(name) { try writeDurably(Data(count: count), to: $0) }
+    let file = "\(cache.path)/\(name)"
     var times = [timespec(tv_sec: time, tv_nsec: 0), timespec(tv_sec: time, tv_nsec: 0)]
     XCTAssertEqual(utimensat(AT_FDCWD, file, &times, 0), 0)
   }
@@ -28,6 +29,35 @@ final class CacheFolderTests: XCTestCase {
     XCTAssertNil(cache.existing("a/one"))
     XCTAssertNotNil(cache.existing("b/three"))
     XCTAssertFalse(cache.makeRoom(for: 3 * 4096, keeping: ["b/three"]))
+  }
+
+  /// Files that are held, those that somebody is writing, and locks stay; what was left half-written goes.
+  func testWhatIsInUseStays() throws {
+    let cache = CacheFolder(folder, limit: 1)
+    try fill(cache, "held", 4096, usedAt: 100)
+    let descriptor = open(folder + "/held", O_RDONLY)
+    XCTAssertEqual(flock(descriptor, LOCK_SH), 0)
+    let now = Int(Date().timeIntervalSince1970)
+    try fill(cache, "young.writing", 4096, usedAt: now - 60)
+    try fill(cache, "old.writing", 4096, usedAt: now - 2 * 3600)
+    try fill(cache, "x.lock", 4096, usedAt: 100)
+    XCTAssertFalse(cache.makeRoom(for: 0))
+    func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
+    XCTAssertEqual(try names(), ["held", "x.lock", "young.writing"])
+    close(descriptor)
+    XCTAssertFalse(cache.makeRoom(for: 0))
+    XCTAssertEqual(try names(), ["x.lock", "young.writing"])
+  }
+
+  /// Commands that do not know how large the folder may be remove no more than they add.
+  func testOthersMayHaveLetTheFolderGrow() throws {
+    let run = CacheFolder(folder, limit: 3 * 4096)
+    for time in 1...3 { try fill(run, "\(time)", 4096, usedAt: time) }
+    let command = CacheFolder.standard(at: folder, limit: 4096)
+    XCTAssertTrue(command.makeRoom(for: 0))
+    XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder).sorted(), ["1", "2", "3"])
+    XCTAssertTrue(command.makeRoom(for: 4096))
+    XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder).sorted(), ["2", "3"])
   }
 
   func testAFileThatFailsLeavesNothing() throws {

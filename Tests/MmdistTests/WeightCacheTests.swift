@@ -10,7 +10,8 @@ final class WeightCacheTests: ProgramTestCase {
   }
 
   private func weights(_ cache: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: path(cache) + "/weights").filter { !$0.hasPrefix("known-") }
+    try FileManager.default.contentsOfDirectory(atPath: path(cache) + "/weights")
+      .filter { $0.hasSuffix(".safetensors") }
   }
 
   func testRanksAndRunsShareOneFile() throws {

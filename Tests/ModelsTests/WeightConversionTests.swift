@@ -2,6 +2,7 @@ import Foundation
 import Ground
 import Models
 import SafeTensors
+import Synchronization
 import TestSupport
 import Tensors
 import XCTest
@@ -78,8 +79,8 @@ final class WeightConversionTests: FolderTests {
   }
 
   private func files(_ prefix: String = "") throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: cache.path + "/weights").filter { $0.hasPrefix(prefix) }
-      .sorted()
+    try FileManager.default.contentsOfDirectory(atPath: cache.path + "/weights")
+      .filter { $0.hasPrefix(prefix) && !$0.hasSuffix(".lock") }.sorted()
   }
 
   func testTheBitsAreThoseOfAConversionInMemory() throws {
@@ -222,6 +223,29 @@ final class WeightConversionTests: FolderTests {
       XCTAssertEqual(again.loaded, plain, text)
       XCTAssertEqual(again.path, path, text)
     }
+  }
+
+  /// Runs that start at the same time wait for the first of them.
+  func testSeveralRunsConvertOnce() throws {
+    _ = try makeModel()
+    let made = Mutex<[Bool]>([])
+    DispatchQueue.concurrentPerform(iterations: 4) { [cache, folder] _ in
+      do {
+        let model = try ModelFolder(folder + "/model")
+        let (built, backend) = (try model.makeModel(), try CPUBackend(threads: 1))
+        try model.loadWeights(
+          into: built, backend: backend, precision: .bfloat16,
+          converted: {
+            let (path, isNew) = try $0.prepare(in: cache, backend, verifies: true)
+            made.withLock { $0.append(isNew) }
+            return try $0.open(path)
+          }, isFresh: { _ in false })
+      } catch {
+        XCTFail("\(error)")
+      }
+    }
+    XCTAssertEqual(made.withLock { $0.filter(\.self).count }, 1)
+    XCTAssertEqual(made.withLock(\.count), 4)
   }
 
   func testAFolderThatCannotBeWrittenAndACacheThatIsTooSmall() throws {
