@@ -20,7 +20,8 @@ public final class OpenFile: Sendable {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // O_NONBLOCK: a pipe must not block here
     guard descriptor >= 0 else {
       if errno == ENOENT { throw Fault(.missingInput, "no such file", at: path, "check the path") }
-      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, "check its permissions")
+      let remedy = errno == EMFILE ? "raise the limit (ulimit -Hn), or use fewer files" : "check its permissions"
+      throw Fault(.inputOutput, "cannot read: \(systemReason())", at: path, remedy)
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

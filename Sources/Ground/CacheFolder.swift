@@ -11,26 +11,22 @@ public struct CacheFolder: Sendable {
   /// Whether files beyond the limit are left where they are when others have put so many there.
   private let leavesFilesBeyondLimit: Bool
 
+  public static let standardLimit = 20 << 30
   static let lockEnding = ".lock"
   private static let unfinishedEnding = ".writing"
   /// Nobody writes any more what has not grown for so long, in seconds.
   private static let abandonedAfter = 3600.0
 
-  public init(_ path: String, limit: Int) { self.init(path, limit: limit, leavesFilesBeyondLimit: false) }
-
-  private init(_ path: String, limit: Int, leavesFilesBeyondLimit: Bool) {
+  public init(_ path: String, limit: Int, leavesFilesBeyondLimit: Bool = false) {
     self.path = path
     self.limit = limit
     self.leavesFilesBeyondLimit = leavesFilesBeyondLimit
   }
 
-  /// The folder of commands that have no run file to say where it is and how large: it takes the standard size, or that
-  /// to which runs with a higher limit have let it grow.
-  public static func standard(at path: String = standardPath(), limit: Int = standardLimit) -> CacheFolder {
-    CacheFolder(path, limit: limit, leavesFilesBeyondLimit: true)
+  /// The folder of commands that have no run file to say where it is and how large.
+  public static func standard() -> CacheFolder {
+    CacheFolder(standardPath(), limit: standardLimit, leavesFilesBeyondLimit: true)
   }
-
-  public static let standardLimit = 20 << 30
 
   /// Where caches lie when the run file does not say: `$MMDIST_CACHE`, else below the user's own cache folder.
   public static func standardPath(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {

@@ -31,6 +31,7 @@ struct Mmdist: ParsableCommand {
   /// Parses and runs; every failure is one line on standard error and an exit code of sysexits.
   static func main() {
     openClosedStandardStreams()
+    raiseOpenFileLimit()
     do {
       try checkCommandName()
       var command = try parseAsRoot()

@@ -53,7 +53,7 @@ final class CacheFolderTests: XCTestCase {
   func testOthersMayHaveLetTheFolderGrow() throws {
     let run = CacheFolder(folder, limit: 3 * 4096)
     for time in 1...3 { try fill(run, "\(time)", 4096, usedAt: time) }
-    let command = CacheFolder.standard(at: folder, limit: 4096)
+    let command = CacheFolder(folder, limit: 4096, leavesFilesBeyondLimit: true)
     XCTAssertTrue(command.makeRoom(for: 0))
     XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder).sorted(), ["1", "2", "3"])
     XCTAssertTrue(command.makeRoom(for: 4096))
