@@ -1,4 +1,3 @@
-import Foundation
 import Ground
 
 /// Collectives that begin with a short meeting of all ranks, in which they find out that one of them has failed or is
@@ -80,7 +79,7 @@ extension GuardedCollectives {
   /// - Returns: false when others are in an agreement further out: this one is void and its rank must go there too.
   /// - Throws: ``MeetingTimeout`` at `deadline`; `Fault(.internalError)` when ranks are in different collectives though
   ///   nobody has failed.
-  func comeToAgreement(depth: Int, failed: Bool, deadline: Date?) throws -> Bool {
+  func comeToAgreement(depth: Int, failed: Bool, deadline: ContinuousClock.Instant?) throws -> Bool {
     let description = "agreement \(depth)"
     while true {
       let met = try bring(
@@ -104,9 +103,9 @@ extension GuardedCollectives {
     let leastDepth: Int64
   }
 
-  private func bring(signature: Int64, failed: Bool, depth: Int64, to description: String, deadline: Date? = nil)
-    throws -> Met
-  {
+  private func bring(
+    signature: Int64, failed: Bool, depth: Int64, to description: String, deadline: ContinuousClock.Instant? = nil
+  ) throws -> Met {
     transport.doing = description
     let maxima = try transport.meet([signature, -signature, failed ? 1 : 0, -depth], deadline: deadline)
     return Met(areTogether: maxima[0] == -maxima[1], someoneFailed: maxima[2] > 0, leastDepth: -maxima[3])

@@ -8,7 +8,7 @@ public final class InProcessCommunicator: ThreadedCommunicator {
   public let places: [RankPlace]
   let lane: CommunicationThread
   let state: CommunicatorState
-  private let group: InProcessGroup
+  let group: InProcessGroup
 
   private init(rank: Int, group: InProcessGroup, nodeSize: Int, grace: TimeInterval) throws {
     let (lane, places) = try CommunicationThread.start(
@@ -107,7 +107,7 @@ final class InProcessGroup: @unchecked Sendable {
   }
 
   /// Brings a value and gives those of all ranks, in rank order, when all have come.
-  func meet<Deposit>(rank: Int, _ value: Deposit, deadline: Date? = nil) throws -> [Deposit] {
+  func meet<Deposit>(rank: Int, _ value: Deposit, deadline: ContinuousClock.Instant? = nil) throws -> [Deposit] {
     condition.lock()
     defer { condition.unlock() }
     if let fault { throw fault }
@@ -120,11 +120,13 @@ final class InProcessGroup: @unchecked Sendable {
       round += 1
       condition.broadcast()
     }
-    let limit = Date(timeIntervalSinceNow: patience)
+    let longest = ContinuousClock.now + .seconds(patience)
+    let limit = min(longest, deadline ?? longest)
     while round == mine {
-      let inTime = condition.wait(until: min(limit, deadline ?? limit))
+      // The condition counts by the wall clock, which may be set meanwhile: it waits only for a moment at a time.
+      _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
       if let fault { throw fault }
-      if !inTime, round == mine { throw MeetingTimeout() }
+      if round == mine, limit < .now { throw MeetingTimeout() }
     }
     return collected.compactMap { $0 as? Deposit }
   }
@@ -145,7 +147,7 @@ final class InProcessTransport: Transport {
 
   var count: Int { group.count }
 
-  func meet(_ values: [Int64], deadline: Date?) throws -> [Int64] {
+  func meet(_ values: [Int64], deadline: ContinuousClock.Instant?) throws -> [Int64] {
     let all = try group.meet(rank: rank, values, deadline: deadline)
     return values.indices.map { i in all.map { $0[i] }.max() ?? 0 }
   }

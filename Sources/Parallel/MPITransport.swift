@@ -81,7 +81,7 @@ final class MPITransport: Transport {
 
 extension MPITransport {
   /// The transfer that follows finds all ranks present and runs at full speed.
-  func meet(_ values: [Int64], deadline: Date?) throws -> [Int64] {
+  func meet(_ values: [Int64], deadline: ContinuousClock.Instant?) throws -> [Int64] {
     precondition(values.count == meeting.count, "a meeting takes \(meeting.count) values")
     _ = meeting.update(from: values)
     try check(mmdist_mpi_meet_begin(world, meeting.baseAddress, Int32(meeting.count)), "meeting failed")
@@ -92,7 +92,7 @@ extension MPITransport {
       try check(mmdist_mpi_meet_test(world, &done), "meeting failed")
       if done != 0 { return Array(meeting) }
       let now = steadySeconds()
-      if let deadline, deadline < Date() { throw MeetingTimeout() }
+      if let deadline, deadline < .now { throw MeetingTimeout() }
       if now - told > waits.patience {
         told = now
         try tellOfLongWait(at: now)

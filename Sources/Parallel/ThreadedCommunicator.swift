@@ -61,7 +61,7 @@ extension ThreadedCommunicator {
 
   /// The fault that all ranks throw, or nil. Ends the job when the others do not come.
   private func agree(depth: Int, fault: Fault?) -> Fault? {
-    let deadline = fault.map { _ in Date(timeIntervalSinceNow: state.grace) }
+    let deadline = fault.map { _ in ContinuousClock.now + .seconds(state.grace) }
     let places = places
     let activity = activity
     do {

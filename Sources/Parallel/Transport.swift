@@ -1,5 +1,3 @@
-import Foundation
-
 /// What carries bytes between ranks; used only on the communication thread, through ``GuardedCollectives``.
 protocol Transport: AnyObject, Collectives {
   /// Where each rank runs.
@@ -8,7 +6,7 @@ protocol Transport: AnyObject, Collectives {
   var doing: String { get set }
   /// The element-wise maximum of `values` over all ranks; waits without burning the processor.
   /// - Throws: ``MeetingTimeout`` when not all ranks have come by `deadline`; the transport is of no use afterwards.
-  func meet(_ values: [Int64], deadline: Date?) throws -> [Int64]
+  func meet(_ values: [Int64], deadline: ContinuousClock.Instant?) throws -> [Int64]
   /// Called now and then while there is no job.
   func idle()
   /// Leaves the world in peace; all ranks call it.
