@@ -15,7 +15,7 @@ func fail(_ mode: String, _ communicator: any Communicator) throws {
       if step == 2, parameter == 1 {
         if communicator.rank == 1 { try goWrong(mode, communicator) }
         // A long computation: the rank that has failed must not wait for its end.
-        if mode == "busy" { Thread.sleep(forTimeInterval: 60) }
+        if mode == "busy" { Thread.sleep(forTimeInterval: 600) }
       }
       values.withUnsafeBufferPointer {
         reducer.add(microBatch: communicator.rank, parameter: parameter, gradient: $0)
@@ -31,8 +31,14 @@ private func goWrong(_ mode: String, _ communicator: any Communicator) throws {
   case "abort": communicator.abort(Fault(.badData, "the picture is cut off", at: "cat.jpg", "replace it"))
   case "throw", "busy": throw Fault(.badData, "the picture is cut off", at: "cat.jpg", "replace it")
   case "kill": kill(getpid(), SIGKILL)
-  case "late": Thread.sleep(forTimeInterval: 3.5)
+  case "late": waitForFile(CommandLine.arguments[2])
   case "mismatch": try communicator.barrier()
   default: throw Fault(.usage, "unknown mode '\(mode)'", "see the source")
   }
+}
+
+/// Waits until there is such a file, for a minute at most.
+private func waitForFile(_ path: String) {
+  let end = ContinuousClock.now + .seconds(60)
+  while !FileManager.default.fileExists(atPath: path), ContinuousClock.now < end { usleep(10_000) }
 }

@@ -1,5 +1,5 @@
 // Exercises the communication of `Parallel` under mpirun; the tests start it and look at what it prints.
-// Usage: parallel-check digest | bench | abort | throw | kill | late | differ | mismatch | busy | large
+// Usage: parallel-check digest | bench | abort | throw | kill | late FILE | differ | mismatch | busy | large
 import Foundation
 import Ground
 import Parallel
