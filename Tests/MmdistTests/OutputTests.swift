@@ -9,7 +9,7 @@ final class OutputTests: ProgramTestCase {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = [
-      "-c", "exec timeout 60 '\(Program.path)' train -c run.yaml --set train.steps=2 --resume never \(redirection)",
+      "-c", "exec timeout 300 '\(Program.path)' train -c run.yaml --set train.steps=2 --resume never \(redirection)",
     ]
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.environment = ProcessInfo.processInfo.environment.merging(["MMDIST_CACHE": folder + "/cache"]) { $1 }

@@ -20,7 +20,7 @@ struct Program {
   /// A run that is going on.
   final class Running {
     let process: Process
-    fileprivate let began = Date()
+    fileprivate let began = ContinuousClock.now
     fileprivate let output: String
     fileprivate let errors: String
 
@@ -29,8 +29,8 @@ struct Program {
     }
 
     /// Waits for the end; what takes longer than `limit` seconds is killed, and is a failure.
-    func ended(within limit: TimeInterval = 60, file: StaticString = #filePath, line: UInt = #line) throws -> Ended {
-      while process.isRunning, Date().timeIntervalSince(began) < limit { usleep(2000) }
+    func ended(within limit: TimeInterval = 300, file: StaticString = #filePath, line: UInt = #line) throws -> Ended {
+      while process.isRunning, ContinuousClock.now - began < .seconds(limit) { usleep(2000) }
       if process.isRunning {
         XCTFail("not done after \(limit) s: \(process.arguments ?? [])", file: file, line: line)
         kill()
@@ -39,14 +39,14 @@ struct Program {
         code: process.terminationStatus, wasSignalled: process.terminationReason == .uncaughtSignal,
         output: String(decoding: try Data(contentsOf: URL(fileURLWithPath: output)), as: UTF8.self),
         errors: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self),
-        seconds: Date().timeIntervalSince(began))
+        seconds: (ContinuousClock.now - began) / .seconds(1))
     }
 
     /// Ends it by force; a launcher gets the time to end its ranks.
     func kill() {
       process.terminate()
-      let deadline = Date(timeIntervalSinceNow: 5)
-      while process.isRunning, Date() < deadline { usleep(2000) }
+      let end = ContinuousClock.now + .seconds(30)
+      while process.isRunning, ContinuousClock.now < end { usleep(2000) }
       if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
       process.waitUntilExit()
     }

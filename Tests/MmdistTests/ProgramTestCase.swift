@@ -21,8 +21,8 @@ class ProgramTestCase: XCTestCase {
 
   /// Ranks that a launcher has ended may write for a moment more, which makes a folder that is being removed fill again.
   private func remove(_ path: String) throws {
-    let deadline = Date(timeIntervalSinceNow: 5)
-    while Date() < deadline {
+    let end = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < end {
       if (try? FileManager.default.removeItem(atPath: path)) != nil { return }
       usleep(20_000)
     }
@@ -121,8 +121,8 @@ class ProgramTestCase: XCTestCase {
 
   /// Waits until `metrics.jsonl` has a line for `step`.
   func waitForStep(_ step: Int, of output: String, _ running: Program.Running) throws {
-    let deadline = Date(timeIntervalSinceNow: 60)
-    while running.process.isRunning, Date() < deadline {
+    let end = ContinuousClock.now + .seconds(300)
+    while running.process.isRunning, ContinuousClock.now < end {
       if let data = try? bytes("\(output)/metrics.jsonl"), data.count(where: { $0 == 0x0A }) >= step { return }
       usleep(500)
     }

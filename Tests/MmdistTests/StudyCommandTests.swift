@@ -10,7 +10,9 @@ final class StudyCommandTests: ProgramTestCase {
     "method=lora,data_size=8,repeat=1",
   ]
 
-  private func writeFiles(steps: Int = 2, output: String = "study", vary: String? = nil, more: String = "") throws {
+  private func writeFiles(
+    steps: Int = 2, every: Int = 2, output: String = "study", vary: String? = nil, more: String = ""
+  ) throws {
     let golden = try Golden("llava-siglip-qwen2")
     let data = "[{path: \(golden.recordsFile), images: \(golden.imagesFolder)}]"
     try write(
@@ -25,7 +27,7 @@ final class StudyCommandTests: ProgramTestCase {
         parts:
           language: {train: full, learning_rate: 1.0e-3}
           projector: {train: full, learning_rate: 1.0e-3}
-      checkpoint: {every: 2}
+      checkpoint: {every: \(every)}
       log: {tensorboard: false}
       """)
     let standard = """
@@ -87,11 +89,11 @@ final class StudyCommandTests: ProgramTestCase {
   }
 
   func testAStudyThatIsKilledGoesOn() throws {
-    try writeFiles(steps: 90, output: "whole")
+    try writeFiles(steps: 180, every: 180, output: "whole")
     try succeed(["study", "-c", "study.yaml"])
-    try writeFiles(steps: 90)
+    try writeFiles(steps: 180, every: 10)
     let running = try start(["study", "-c", "study.yaml"])
-    try waitForStep(7, of: "study/cells/\(cells[1])", running)
+    try waitForStep(12, of: "study/cells/\(cells[1])", running)
     Foundation.kill(running.process.processIdentifier, SIGKILL)
     XCTAssertNotEqual(try running.ended().code, 0)
     XCTAssertThrowsError(try result(cells[1]))
@@ -100,7 +102,7 @@ final class StudyCommandTests: ProgramTestCase {
     XCTAssertTrue(ended.output.contains("resumed after step "), ended.output)
     for cell in cells {
       XCTAssertEqual(try result(cell)["metrics"], try result(cell, of: "whole")["metrics"], cell)
-      XCTAssertEqual(try metrics("study/cells/\(cell)").count, 90)
+      XCTAssertEqual(try metrics("study/cells/\(cell)").count, 180)
     }
   }
 

@@ -126,13 +126,14 @@ final class TraceTests: ProgramTestCase {
     try write("run.yaml", Golden("gpt2").runFile())
     try FileManager.default.createDirectory(atPath: path("traces"), withIntermediateDirectories: true)
     let running = try start(
-      train("run", "--profile", "traces/p.json", "--profile-steps", "280") + sets("train.steps=300"))
+      train("run", "--profile", "traces/p.json", "--profile-steps", "980")
+        + sets("train.steps=1000", "checkpoint.every=500"))
     try waitForStep(1, of: "run", running)
     try FileManager.default.removeItem(atPath: path("traces"))
     let ended = try running.ended()
     XCTAssertEqual(ended.code, Fault.Kind.cannotWrite.rawValue, ended.errors)
     XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
-    XCTAssertEqual(try metrics("run").count, 300)
-    XCTAssertTrue(try checkpoints("run").contains("step-00000300"))
+    XCTAssertEqual(try metrics("run").count, 1000)
+    XCTAssertTrue(try checkpoints("run").contains("step-00001000"))
   }
 }
