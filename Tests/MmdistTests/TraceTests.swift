@@ -33,7 +33,8 @@ final class TraceTests: ProgramTestCase {
   /// Steps 2 to 4 of every rank, each with its phases; the checkpoint after step 3.
   private func assertIsTrace(_ events: [JSON], ranks: Int) throws {
     var threads: [String: [JSON]] = [:]
-    XCTAssertEqual(events.contains { $0["name"] == "look ahead" }, ranks > 1, "\(ranks) ranks")
+    // With others, it is there where the next pictures were ready in time.
+    if ranks == 1 { XCTAssertFalse(events.contains { $0["name"] == "look ahead" }) }
     for event in events {
       let (rank, thread) = try (XCTUnwrap(event["pid"]?.integer), XCTUnwrap(event["tid"]?.integer))
       XCTAssertTrue((0..<ranks).contains(rank) && (0...1).contains(thread))

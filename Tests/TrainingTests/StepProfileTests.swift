@@ -48,7 +48,7 @@ final class StepProfileTests: XCTestCase {
       let (trainer, _) = try run.start(communicator)
       let loader = try run.loader(after: 0, communicator)
       _ = try trainer.trainStep(loader)
-      if communicator.rank == 1 { Thread.sleep(forTimeInterval: 0.5) }
+      if communicator.rank == 1 { Thread.sleep(forTimeInterval: 2) }
       return try trainer.trainStep(loader)
     }
     for report in reports {
