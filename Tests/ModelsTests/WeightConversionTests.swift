@@ -100,7 +100,8 @@ final class WeightConversionTests: FolderTests {
       XCTAssertEqual(second.path, first.path)
       XCTAssertEqual(FileIdentity(second.path)?.inode, inode, "it is not written again")
     }
-    XCTAssertEqual(try files().count, 4, "one file a conversion, nothing left behind")
+    let conversions = try files().filter { !$0.hasPrefix("known-") }
+    XCTAssertEqual(conversions.count, 4, "one file a conversion, nothing left behind: \(conversions)")
   }
 
   func testTheFileIsAnOrdinaryOneThatHoldsTheFrozenMatricesAlone() throws {
