@@ -57,6 +57,7 @@ is_current() {
 }
 if [ $build = yes ] && ! is_current; then
   command -v swift >/dev/null || fail "no swift in PATH; install Swift 6.2 or later from swift.org" 69
+  "$repository/cluster/dependencies.sh"
   swift build -c release --package-path "$repository" --product mmdist
 fi
 [ -x "$program" ] || fail "no $program; run without --no-build" 66

@@ -30,13 +30,20 @@ if [ "$(id -u)" != 0 ]; then
   as_root=(sudo)
 fi
 
+# Another program that installs is waited for, and a server that fails is asked again.
+apt_get() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+}
+
 echo "packages: installing ${missing[*]}"
-for attempt in 1 2 3; do
-  "${as_root[@]}" apt-get update -qq && break
-  if [ "$attempt" -lt 3 ]; then
-    sleep $((attempt * 5))
+# An update waits for no lock, so it is tried again.
+for pause in 5 10 20 40 0; do
+  apt_get update && break
+  if [ "$pause" = 0 ]; then
+    echo "packages: apt-get update failed five times; trying with the lists as they are" >&2
   else
-    echo "packages: apt-get update failed three times; trying with the lists as they are" >&2
+    sleep "$pause"
   fi
 done
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+apt_get install -y --no-install-recommends "${missing[@]}"
