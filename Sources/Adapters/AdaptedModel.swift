@@ -119,6 +119,18 @@ public final class AdaptedModel {
     if let adapter { try loadAdapter(adapter, backend: backend) }
   }
 
+  /// Of ``tuned``, what starts as it was read or drawn. What is computed from the weights (PiSSA, OLoRA, the lengths of
+  /// DoRA's rows) may have other last bits on a processor of another kind.
+  public var startsAsRead: [Parameter] {
+    let computed = lora.flatMap { tuning in
+      tuning.layers.flatMap { layer in
+        (tuning.settings.start.changesWeight ? [layer.down, layer.up] : []) + [layer.magnitude].compactMap(\.self)
+      }
+    }
+    let left = Set(computed.map { ObjectIdentifier($0) })
+    return tuned.filter { !left.contains(ObjectIdentifier($0)) }
+  }
+
   /// The tunings by low-rank updates.
   var lora: [LoRA] { tunings.compactMap { $0 as? LoRA } }
   /// All layers that have low-rank updates, in the order of the forward pass.

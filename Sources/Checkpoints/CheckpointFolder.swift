@@ -31,6 +31,20 @@ public enum CheckpointFolder {
     return found.sorted { $0.key < $1.key }.map { ($0.key, "\(folder)/\($0.value)") }
   }
 
+  /// Where a name such as `checkpoints/best` leads now; a name that is no link is given back.
+  ///
+  /// Folders above are left as they are named: they may be links to other places on other hosts.
+  public static func resolved(_ path: String) -> String {
+    var folder = path
+    while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+    for _ in 0..<16 {
+      guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: folder) else { return folder }
+      let above = parentFolder(of: folder)
+      folder = next.hasPrefix("/") || above.isEmpty ? next : "\(above)/\(next)"
+    }
+    return path
+  }
+
   /// The newest checkpoint whose manifest is valid and whose shards have the right size and checksum.
   /// - Parameters:
   ///   - skipped: hears of every newer one that cannot be taken, and why; it may throw that.

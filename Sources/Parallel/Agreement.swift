@@ -80,11 +80,31 @@ extension Communicator {
   public func agree(on bytes: [UInt8], what: String) throws {
     var hash = FNV1a()
     hash.add(bytes)
-    let digests = try allGather(Parallel.bytes(of: hash.value) + Parallel.bytes(of: bytes.count))
-    guard let other = digests.firstIndex(where: { $0 != digests[0] }) else { return }
+    guard let other = try firstToDiffer(hash) else { return }
     throw Fault(
       .badConfiguration,
       "rank \(other) on \(places[other].host) has another \(what) than rank 0 on \(places[0].host)",
       "start the same program with the same run file on every rank")
+  }
+
+  /// Makes sure that all ranks have read the same from files that may change meanwhile, or that are others on other hosts.
+  /// - Parameters:
+  ///   - digest: of what this rank has read.
+  ///   - what: what a rank with another digest has read, such as "other weights".
+  ///   - place: where it was read.
+  /// - Throws: `Fault(.inputOutput)` on every rank, naming the first rank that differs from rank 0.
+  public func agree(onRead digest: [UInt8], _ what: String, at place: String?) throws {
+    var hash = FNV1a()
+    hash.add(digest)
+    guard let other = try firstToDiffer(hash) else { return }
+    throw Fault(
+      .inputOutput, "rank \(other) on \(places[other].host) has read \(what) than rank 0 on \(places[0].host)",
+      at: place, "start again while nothing writes there, with equal copies where hosts have their own")
+  }
+
+  /// The first rank whose bytes are not those of rank 0.
+  private func firstToDiffer(_ hash: FNV1a) throws -> Int? {
+    let digests = try allGather(Parallel.bytes(of: hash.value))
+    return digests.firstIndex { $0 != digests[0] }
   }
 }

@@ -26,6 +26,12 @@ extension Trainer {
   /// What objectives train of their own.
   var learned: [Parameter] { parameters.filter { $0.name.hasPrefix(PairParameters.prefix) } }
 
+  /// Makes sure that all ranks have taken up the same state. All ranks call it.
+  /// - Throws: `Fault(.inputOutput)` on every rank.
+  func requireSameState(as communicator: any Communicator, at place: String, _ backend: any Backend) throws {
+    try communicator.agree(onWeights: state, at: place, backend)
+  }
+
   /// Writes a checkpoint of the present state; every rank writes its share of the shards.
   public func save(
     in folder: String, configurationHash: String, extras: JSON, _ communicator: any Communicator, _ backend: any Backend

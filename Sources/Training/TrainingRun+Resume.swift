@@ -10,7 +10,10 @@ extension TrainingRun {
   func restore(_ resume: Resume) throws -> Checkpoint? {
     let found = try communicator.agreeOnSuccess { communicator.rank == 0 ? try choose(resume) ?? "" : "" }
     let folder = String(decoding: try communicator.broadcast(Array(found.utf8)), as: UTF8.self)
-    guard !folder.isEmpty else { return nil }
+    guard !folder.isEmpty else {
+      try requireSameStart()
+      return nil
+    }
     let checkpoint = try communicator.agreeOnSuccess {
       let checkpoint = try Checkpoint(folder: folder)
       try labels.requireSame(as: checkpoint)
@@ -20,6 +23,7 @@ extension TrainingRun {
       try trainer.restore(checkpoint, backend)
       return checkpoint
     }
+    try trainer.requireSameState(as: communicator, at: folder, backend)
     if isLeader { audience.note("resumed after step \(trainer.step) from \(folder)") }
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
@@ -31,6 +35,14 @@ extension TrainingRun {
       }
     }
     return checkpoint
+  }
+
+  /// Makes sure that all ranks begin with the same weights: as replicas they would stay apart for ever.
+  private func requireSameStart() throws {
+    let parameters = configuration.adapter == nil ? adapted.startsAsRead : adapted.tuned
+    try communicator.agree(
+      onWeights: (parameters + trainer.learned).map { ($0.name, $0.value) },
+      at: configuration.adapter ?? configuration.model, backend)
   }
 
   /// The checkpoint to go on from; nil where there is none to be.
@@ -54,7 +66,7 @@ extension TrainingRun {
         header.configurationHash == configuration.hash
           && header.extras[TrainingRun.originKey]?.string == TrainingRun.absolute(named)
       }
-      return newer?.folder ?? named
+      return newer?.folder ?? CheckpointFolder.resolved(named)
     }
   }
 

@@ -42,10 +42,12 @@ struct ChosenWeights {
     }
     var configuration = configuration
     if kind == .base { configuration.adapter = nil }
+    let saved = kind == .checkpoint ? try openCheckpoint(name, communicator) : nil
     let adapted = try LoadedModel(
-      configuration, ModelFolder(configuration.model), checkpoint: kind == .checkpoint ? name : nil,
-      adapter: kind == .adapter ? name : nil, converted: weights.callAsFunction, backend
+      configuration, ModelFolder(configuration.model), checkpoint: saved, adapter: kind == .adapter ? name : nil,
+      converted: weights.callAsFunction, backend
     ).adapted
+    try adapted.requireSameWeights(as: communicator, at: saved?.folder ?? name, backend)
     var inputs = try ModelInputs(
       adapted.folder, adapted.model, configuration.runStages[configuration.runStages.count - 1].data)
     let features = inputs.processor.vision.flatMap {

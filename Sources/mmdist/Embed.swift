@@ -86,6 +86,7 @@ struct Embed: ParallelCommand {
         ModelFolder(model), adapter: adapter, precision: precision == "bfloat16" ? .bfloat16 : .float32,
         converted: weights.callAsFunction, backend
       ).adapted
+      try adapted.requireSameWeights(as: communicator, at: adapter, backend)
       let request = EmbeddingRequest(
         part: EmbeddingRequest.Part(rawValue: part) ?? .language, layer: layer,
         pool: EmbeddingRequest.Pool(rawValue: pool) ?? .mean)

@@ -68,13 +68,14 @@ struct Evaluate: ParallelCommand {
         try prepareReport(output)
         if let predictions = more.savePredictions { try requireWritable(predictions) }
       }
+      let saved = try checkpoint.map { try openCheckpoint($0, communicator) }
       let backend = try CPUBackend(threads: ThreadCount(communicator).threads)
       let weights = SharedWeights(in: configuration.cacheFolder, communicator, backend) { note in
         if note.hasPrefix("warning:") { writeToStandardError("mmdist: \(note)\n") } else { printLine(note) }
       }
       let requirements = try more.requirements()
       if try ModelFolder(configuration.model).isDual {
-        try evaluatePairs(configuration, requirements, communicator, backend, weights)
+        try evaluatePairs(configuration, saved, requirements, communicator, backend, weights)
         return 0
       }
       if classes != nil {
@@ -85,12 +86,13 @@ struct Evaluate: ParallelCommand {
         evaluated(configuration), at: data == nil ? "data.validation" : "--data",
         reading: configuration.labelContent(for: ModelFolder(configuration.model)), cache: configuration.cacheFolder)
       let other = try compared(with: all, configuration)
-      let data = try model(for: all, configuration, head?.labels, communicator)
+      let data = try model(for: all, configuration, head?.labels ?? saved.flatMap { LabelSet(of: $0) }, communicator)
       let adapted = try LoadedModel(
-        configuration, data.folder, checkpoint: checkpoint, ema ? .average : .trained,
+        configuration, data.folder, checkpoint: saved, ema ? .average : .trained,
         adapter: head == nil ? adapter : nil, converted: weights.callAsFunction, backend
       ).adapted
       try head?.load(into: adapted, backend)
+      try adapted.requireSameWeights(as: communicator, at: place(of: saved, configuration), backend)
       if let active { try adapted.activate(names(in: active)) }
       let maxLength = configuration.lastData.maxLength
       var inputs = try data.inputs(of: all, adapted.model, configuration.lastData)
@@ -136,8 +138,8 @@ struct Evaluate: ParallelCommand {
 
   /// How well a dual encoder brings pictures and texts together.
   private func evaluatePairs(
-    _ configuration: RunConfiguration, _ requirements: [Requirement], _ communicator: any Communicator,
-    _ backend: any Backend, _ weights: SharedWeights
+    _ configuration: RunConfiguration, _ saved: Checkpoint?, _ requirements: [Requirement],
+    _ communicator: any Communicator, _ backend: any Backend, _ weights: SharedWeights
   ) throws {
     let known = ["loss"] + PairEvaluation.metrics
     guard answers.names.allSatisfy(known.contains), more.groupBy.isEmpty, !more.imageUse, more.ood == nil,
@@ -151,9 +153,10 @@ struct Evaluate: ParallelCommand {
       throw Fault(.usage, "classes are of the metric zero_shot", at: "--classes", "add it to --metrics")
     }
     let adapted = try LoadedModel(
-      configuration, ModelFolder(configuration.model), checkpoint: checkpoint, ema ? .average : .trained,
+      configuration, ModelFolder(configuration.model), checkpoint: saved, ema ? .average : .trained,
       adapter: adapter, converted: weights.callAsFunction, backend
     ).adapted
+    try adapted.requireSameWeights(as: communicator, at: place(of: saved, configuration), backend)
     let evaluation = try PairEvaluation(
       adapted, evaluated(configuration), answers.names, classes: classes, configuration.lastData,
       cache: configuration.cacheFolder, communicator, backend)
@@ -163,6 +166,11 @@ struct Evaluate: ParallelCommand {
       try writeDurably(evaluation.skipped.entered(in: evaluation.report).indented, to: output)
     }
     try Requirement.check(requirements, report: evaluation.report)
+  }
+
+  /// Where the trained weights are from.
+  private func place(of saved: Checkpoint?, _ configuration: RunConfiguration) -> String {
+    saved?.folder ?? adapter ?? configuration.adapter ?? configuration.model
   }
 
   /// The files to evaluate on.
@@ -208,8 +216,7 @@ struct Evaluate: ParallelCommand {
     for open: OpenData, _ configuration: RunConfiguration, _ labels: LabelSet?, _ communicator: any Communicator
   ) throws -> RunData {
     guard case .labelled = open else { return RunData(try ModelFolder(configuration.model), labels: nil) }
-    let trained = try checkpoint.map { LabelSet(of: try openCheckpoint($0)) } ?? nil
-    if let labels = labels ?? trained { return RunData(try configuration.folder(for: labels), labels: labels) }
+    if let labels { return RunData(try configuration.folder(for: labels), labels: labels) }
     let training = try RunData(configuration, communicator)
     guard training.labels != nil else {
       throw Fault(
@@ -231,9 +238,8 @@ struct LoadedModel {
 
   /// From a run file's model, as the data ask for it.
   init(
-    _ configuration: RunConfiguration, _ folder: ModelFolder, checkpoint: String?, _ kind: SavedWeights = .trained,
-    adapter: String?,
-    converted: WeightConversion.Provider? = nil, _ backend: any Backend
+    _ configuration: RunConfiguration, _ folder: ModelFolder, checkpoint: Checkpoint?, _ kind: SavedWeights = .trained,
+    adapter: String?, converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
     let precision = configuration.precision
     guard let checkpoint else {
@@ -260,10 +266,9 @@ struct LoadedModel {
 
   /// The trained weights of a checkpoint over the model that its run file names.
   init(
-    checkpoint: String, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
+    checkpoint saved: Checkpoint, _ kind: SavedWeights, _ configuration: RunConfiguration, precision: DType,
     converted: WeightConversion.Provider? = nil, _ backend: any Backend
   ) throws {
-    let saved = try openCheckpoint(checkpoint)
     let folder = try LabelSet(of: saved).map(configuration.folder) ?? ModelFolder(configuration.model)
     adapted = try AdaptedModel(
       folder, stages: configuration.methods, quantised: configuration.quantised, carried: carriedParts(of: saved))

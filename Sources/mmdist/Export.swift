@@ -129,7 +129,7 @@ struct Export: ParsableCommand {
         "use \(configuration.output)/head, which every checkpoint writes")
     }
     let loaded = try LoadedModel(
-      checkpoint: checkpoint, ema ? .average : .trained, configuration, precision: .float32, backend)
+      checkpoint: saved, ema ? .average : .trained, configuration, precision: .float32, backend)
     return (loaded.adapted, configuration.quantised)
   }
 }

@@ -16,6 +16,10 @@ struct Program {
   var environment: [String: String] = [:]
   /// Set for the last rank alone.
   var lastRanksEnvironment: [String: String] = [:]
+  /// Where the last rank works, as on a host with files of its own; nil: where the others do.
+  var lastRanksFolder: String?
+  /// How much later than the others the first rank begins, in seconds.
+  var firstRanksDelay = 0
 
   /// A run that is going on.
   final class Running {
@@ -109,8 +113,13 @@ struct Program {
 
   private func ranksArguments(_ ranks: Int) -> [String] {
     let own = [Program.path] + arguments
-    guard !lastRanksEnvironment.isEmpty else { return ["-n", "\(ranks)"] + own }
-    let settings = lastRanksEnvironment.flatMap { ["-x", "\($0)=\($1)"] }
+    let settings =
+      lastRanksEnvironment.flatMap { ["-x", "\($0)=\($1)"] } + (lastRanksFolder.map { ["-wdir", $0] } ?? [])
+    if firstRanksDelay > 0 {
+      let late = ["sh", "-c", "sleep \(firstRanksDelay); exec \"$0\" \"$@\""]
+      return ["-n", "1"] + late + own + [":", "-n", "\(ranks - 1)"] + own
+    }
+    guard !settings.isEmpty else { return ["-n", "\(ranks)"] + own }
     return ["-n", "\(ranks - 1)"] + own + [":", "-n", "1"] + settings + own
   }
 

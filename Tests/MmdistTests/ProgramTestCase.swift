@@ -31,16 +31,19 @@ class ProgramTestCase: XCTestCase {
 
   // MARK: Running
 
-  /// - Parameter cache: a folder; by default one that the test's runs share.
+  /// - Parameters:
+  ///   - cache: a folder; by default one that the test's runs share.
+  ///   - lastRankIn: where the last rank works, below the test's folder.
+  ///   - firstRankAfter: how much later than the others the first rank begins, in seconds.
   func start(
     _ arguments: [String], ranks: Int? = nil, threads: Int? = nil, cache: String? = nil,
-    lastRank: [String: String] = [:]
+    lastRank: [String: String] = [:], lastRankIn: String? = nil, firstRankAfter: Int = 0
   ) throws -> Program.Running {
     var environment = threads.map { ["OMP_NUM_THREADS": "\($0)"] } ?? [:]
     environment["MMDIST_CACHE"] = cache ?? captures + "/cache"
     return try Program(
       arguments: arguments, ranks: ranks, folder: folder, captures: captures, environment: environment,
-      lastRanksEnvironment: lastRank
+      lastRanksEnvironment: lastRank, lastRanksFolder: lastRankIn.map(path), firstRanksDelay: firstRankAfter
     ).start()
   }
 

@@ -1,0 +1,110 @@
+import Foundation
+import Ground
+import TestSupport
+import XCTest
+
+/// Ranks that find other files under the same names, as on hosts with copies of their own, or while a file is replaced.
+final class SameFilesTests: ProgramTestCase {
+  /// Makes the folder that the last rank works in, with these files of the test's folder.
+  private func makeOther(_ names: String...) throws {
+    try makeFolder(path("other"))
+    for name in names { try copy(path(name), to: "other/" + name) }
+  }
+
+  /// Runs on two ranks of which one works in the other folder, and wants one line that holds `says`.
+  private func assertRefused(
+    _ arguments: [String], _ says: String..., file: StaticString = #filePath, line: UInt = #line
+  ) throws {
+    let ended = try start(arguments, ranks: 2, lastRankIn: "other").ended(file: file, line: line)
+    XCTAssertEqual(ended.code, Fault.Kind.inputOutput.rawValue, ended.errors, file: file, line: line)
+    XCTAssertEqual(ended.errorLines.count, 1, ended.errors, file: file, line: line)
+    for words in says {
+      XCTAssertTrue(ended.errors.contains(words), "no '\(words)' in: \(ended.errors)", file: file, line: line)
+    }
+  }
+
+  @discardableResult
+  private func succeedApart(_ arguments: [String], file: StaticString = #filePath, line: UInt = #line) throws
+    -> Program.Ended
+  {
+    let ended = try start(arguments, ranks: 2, lastRankIn: "other").ended(file: file, line: line)
+    XCTAssertEqual(ended.code, 0, ended.errors, file: file, line: line)
+    return ended
+  }
+
+  // MARK: Weights
+
+  /// One bit of one weight is enough, in every command that reads an adapter.
+  func testOtherAdaptersAreTold() throws {
+    let golden = try Golden("llava-clip-llama")
+    try write("run.yaml", golden.runFile())
+    try copy(golden.folder + "/adapter_final", to: "adapter")
+    try makeOther("run.yaml", "adapter")
+    let data = ["--data", golden.recordsFile, "--images", golden.imagesFolder]
+    let said = "rank 1 on \(ProcessInfo.processInfo.hostName.components(separatedBy: ".")[0]) has read other weights than rank 0"
+    let commands = [
+      ["train", "-c", "run.yaml"] + sets("adapter=adapter", "train.steps=2"),
+      ["eval", "-c", "run.yaml", "--adapter", "adapter", "--output", "r.json"] + data,
+      ["embed", "--model", golden.modelFolder, "--adapter", "adapter", "--output", "embedded"] + data,
+      ["drift", "-c", "run.yaml", "--other-weights", "adapter", "--max-new-tokens", "0", "--output", "d.json"] + data,
+    ]
+    for command in commands { try succeedApart(command + (command[0] == "train" ? ["--resume", "never"] : [])) }
+    try change("other/adapter/adapter_model.safetensors") { $0[$0.count - 3] ^= 1 }
+    for command in commands {
+      try assertRefused(
+        command + (command[0] == "train" ? ["--resume", "never"] : []), said, "(adapter): start again while nothing")
+    }
+  }
+
+  func testOtherModelsToTrainWholeAreTold() throws {
+    let golden = try Golden("gpt2")
+    try copy(golden.modelFolder, to: "model")
+    try write("run.yaml", golden.runFile("full"))
+    try makeOther("run.yaml", "model")
+    let command = ["train", "-c", "run.yaml", "--resume", "never"] + sets("model=model", "train.steps=2")
+    try succeedApart(command)
+    try change("other/model/model.safetensors") { $0[$0.count - 3] ^= 1 }
+    try assertRefused(command, "has read other weights than rank 0", "(model): ")
+  }
+
+  /// A resume reads the whole state: moments that differ are told as weights that do.
+  func testOtherCheckpointsAreTold() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    let command = ["train", "-c", "run.yaml"] + sets("output=run", "checkpoint.every=2", "checkpoint.keep=9")
+    try succeed(command + sets("train.steps=4"))
+    try succeed(command + sets("train.steps=4", "output=elsewhere", "train.seed=5", "train.clip_norm=0.001"))
+    try makeOther("run.yaml", "run")
+    let name = "run/checkpoints/step-00000004"
+    let longer = command + sets("train.steps=6")
+    try FileManager.default.removeItem(atPath: path("other/" + name))
+    try copy(path("elsewhere/checkpoints/step-00000004"), to: "other/" + name)
+    try assertRefused(longer, "has read other weights than rank 0", name)
+    try FileManager.default.removeItem(atPath: path("other/" + name))
+    try copy(path(name), to: "other/" + name)
+  }
+
+  /// `checkpoints/best` moves while a run goes on: the ranks follow the link that rank 0 sees.
+  func testAllRanksTakeTheCheckpointThatRank0Finds() throws {
+    let golden = try Golden("gpt2")
+    try write("run.yaml", golden.runFile())
+    try succeed(["train", "-c", "run.yaml"] + sets("train.steps=4", "checkpoint.every=2", "checkpoint.keep=9"))
+    try makeOther("run.yaml", "run")
+    let link = "run/checkpoints/best"
+    for (place, step) in [("", 4), ("other/", 2)] {
+      try FileManager.default.createSymbolicLink(
+        atPath: path(place + link), withDestinationPath: "step-0000000\(step)")
+    }
+    func eval(_ checkpoint: String, _ output: String) -> [String] {
+      ["eval", "-c", "run.yaml", "--checkpoint", checkpoint, "--data", golden.recordsFile, "--output", output]
+    }
+    try succeed(eval("run/checkpoints/step-00000004", "named.json"), ranks: 2)
+    for name in [link, link + "/"] {
+      try succeedApart(eval(name, "linked.json"))
+      XCTAssertEqual(try bytes("linked.json"), try bytes("named.json"))
+    }
+    let longer = ["train", "-c", "run.yaml"] + sets("train.steps=6", "checkpoint.every=2")
+    let resumed = try succeedApart(longer + sets("output=again") + ["--resume", link])
+    XCTAssertTrue(resumed.output.contains("resumed after step 4 from run/checkpoints/step-00000004"), resumed.output)
+  }
+}
