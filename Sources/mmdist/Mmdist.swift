@@ -65,7 +65,8 @@ struct Mmdist: ParsableCommand {
   /// Ends the process with one line for the whole job: of ranks that fail alike before they can talk, the first tells.
   private static func fail(_ fault: Fault) -> Never {
     if launchedRank == 0 { fault.endProcess() }
-    usleep(500_000)  // a launcher ends all ranks as soon as one fails: the first gets the time to tell
+    // A launcher ends all ranks as soon as one has failed: the first gets the time to tell, also where it starts late.
+    Thread.sleep(forTimeInterval: 5)
     Foundation.exit(fault.kind.rawValue)
   }
 

@@ -5,6 +5,18 @@ import XCTest
 
 /// What a user gets wrong: one line from one rank, and the exit code of its kind.
 final class WrongInputTests: ProgramTestCase {
+  /// Of ranks that fail alike the first tells, though the launcher ends it as soon as another is gone; alone nobody waits.
+  func testAFirstRankThatStartsLateTells() throws {
+    let late = try start(["trian"], ranks: 2, firstRankAfter: 2).ended()
+    let alone = try run(["trian"])
+    for ended in [late, alone] {
+      XCTAssertEqual(ended.code, Fault.Kind.usage.rawValue, ended.errors)
+      XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+      XCTAssertTrue(ended.errors.contains("unknown command 'trian'"), ended.errors)
+    }
+    XCTAssertLessThan(alone.seconds, 4)
+  }
+
   private let train = ["train", "-c", "run.yaml"]
 
   private func golden() throws -> Golden {
