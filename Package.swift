@@ -128,7 +128,8 @@ let package = Package(
       name: "SafeTensorsTests", dependencies: ["SafeTensors", "Ground", "Tensors"], resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "Compression", "SafeTensors", "Ground", "Tensors"],
+      name: "CheckpointsTests",
+      dependencies: ["Checkpoints", "Compression", "SafeTensors", "Ground", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ParallelTests", dependencies: ["Parallel", "Ground", "parallel-check"], swiftSettings: strict),

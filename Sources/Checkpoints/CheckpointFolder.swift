@@ -76,17 +76,21 @@ public enum CheckpointFolder {
   ///   - written: the step that has just been written, which counts as the newest: what is of later steps stays
   ///     untouched and does not count. Nil: the newest that is there.
   ///   - always: steps whose checkpoints stay and do not count.
-  /// - Throws: `Fault(.cannotWrite)`, `.inputOutput`.
-  public static func prune(in folder: String, keep: Int, written: Int? = nil, always: Set<Int> = []) throws {
+  ///   - left: hears of what could not be removed, which the next call tries again: on NFS a file that somebody reads
+  ///     keeps its folder from going.
+  /// - Throws: `Fault(.inputOutput)` when the folder cannot be read.
+  public static func prune(
+    in folder: String, keep: Int, written: Int? = nil, always: Set<Int> = [], left: (Fault) -> Void = { _ in }
+  ) throws {
     precondition(keep >= 1, "checkpoints: keep \(keep)")
-    try clear(folder)
+    try clear(folder, left: left)
     guard let newest = try newestValid(in: folder, where: { written == nil || $0.step == written }) else { return }
     var kept = 1
     for (step, folder) in try list(in: folder).reversed() where step < newest.header.step {
       switch condition(of: folder, step: step) {
       case .whole where always.contains(step): continue
       case .whole where kept < keep: kept += 1
-      case .whole, .damaged: try discard(folder)
+      case .whole, .damaged: try attempt(left: left) { try discard(folder) }
       case .unknown: continue
       }
     }
@@ -115,7 +119,7 @@ public enum CheckpointFolder {
   /// Moves the checkpoints after `step` to another folder of the same file system, which is there.
   /// - Throws: `Fault(.cannotWrite)`, `.inputOutput`.
   public static func moveNewer(than step: Int, from folder: String, to other: String) throws {
-    try clear(folder)
+    try clear(folder) { _ in }
     for newer in try list(in: folder) where newer.step > step {
       try move(newer.folder, to: "\(other)/\(name(newer.step))")
     }
@@ -126,7 +130,7 @@ public enum CheckpointFolder {
   static func put(_ working: String, inPlaceOf destination: String) throws {
     let former = destination + Stage.replaced.rawValue
     if FileManager.default.fileExists(atPath: destination) {
-      try remove(former)
+      do { try remove(former) } catch { try move(former, to: destination + Stage.removing.rawValue) }
       try move(destination, to: former)
     }
     try move(working, to: destination)
@@ -159,15 +163,20 @@ public enum CheckpointFolder {
     syncFolder(of: other)
   }
 
+  /// Tells a fault of what may as well be done later.
+  private static func attempt(left: (Fault) -> Void, _ removal: () throws -> Void) throws {
+    do { try removal() } catch let fault as Fault { left(fault) }
+  }
+
   /// Removes what crashes left, and gives a checkpoint its name back that was to be replaced and was not.
-  private static func clear(_ folder: String) throws {
+  private static func clear(_ folder: String, left: (Fault) -> Void) throws {
     for name in try contents(of: folder) {
       guard let (step, stage) = parse(name), let stage else { continue }
       let (path, whole) = ("\(folder)/\(name)", "\(folder)/\(self.name(step))")
       if stage == .replaced, !FileManager.default.fileExists(atPath: whole) {
         try move(path, to: whole)
       } else {
-        try remove(path)
+        try attempt(left: left) { try remove(path) }
       }
     }
   }

@@ -16,8 +16,15 @@ extension TrainingRun {
       guard communicator.rank == 0 else { return }
       try CheckpointFolder.prune(
         in: checkpoints, keep: configuration.checkpoint.keep, written: trainer.step,
-        always: Set([history.best?.step].compactMap(\.self)))
+        always: Set([history.best?.step].compactMap(\.self)), left: warnOnce)
     }
+  }
+
+  /// The new checkpoint is safe: an old one that cannot go yet ends no run.
+  private func warnOnce(of left: Fault) {
+    guard !hasWarnedOfLeftovers else { return }
+    hasWarnedOfLeftovers = true
+    audience.note("warning: an old checkpoint stays until it can be removed: \(left)")
   }
 
   /// What a checkpoint says beside its state.

@@ -46,6 +46,7 @@ public final class TrainingRun {
   /// The checkpoint that the run was told to go on from by name, if it was.
   var origin: String?
   private var lock: OutputLock?
+  var hasWarnedOfLeftovers = false
   private let traceRequest: TraceRequest?
   var isLeader: Bool { communicator.rank == 0 }
   var checkpoints: String { configuration.output + "/checkpoints" }

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import Ground
 import Tensors
+import TestSupport
 import XCTest
 
 /// What stays, what goes and what is taken, after crashes and otherwise.
@@ -202,5 +203,41 @@ final class FolderTests: CheckpointTestCase {
     try forge("\(folder)/step-00000001") { $0.replacingOccurrences(of: #""version": 1"#, with: #""version": 2"#) }
     try CheckpointFolder.prune(in: folder, keep: 2)
     XCTAssertEqual(try steps(), [1, 3, 6], "another version's is left alone")
+  }
+
+  // MARK: What cannot be removed
+
+  /// As on NFS, where a shard that somebody reads keeps its folder from going.
+  func testWhatCannotBeRemovedIsLeftToTheNextTime() throws {
+    for step in 1...3 { try write(.small, step: step) }
+    let deep = try DeepFolder(in: folder + "/step-00000001")
+    defer { deep.remove() }
+    var left: [Fault] = []
+    func prune() throws { try CheckpointFolder.prune(in: folder, keep: 1) { left.append($0) } }
+    try prune()
+    XCTAssertEqual(try names, ["step-00000001.removing", "step-00000003"])
+    XCTAssertEqual(left.map(\.kind), [.cannotWrite])
+    XCTAssertEqual(left.first?.place, folder + "/step-00000001.removing")
+    XCTAssertEqual(try steps(), [3])
+
+    // One that comes to the same name stays as it is.
+    for step in [1, 4] { try write(.small, step: step) }
+    try prune()
+    XCTAssertEqual(try names, ["step-00000001", "step-00000001.removing", "step-00000004"])
+    XCTAssertEqual(left.count, 3)
+    deep.remove()
+    try prune()
+    XCTAssertEqual(try names, ["step-00000004"])
+    XCTAssertEqual(left.count, 3)
+  }
+
+  func testACheckpointIsReplacedThoughTheFormerOneStays() throws {
+    try write(.small, step: 1)
+    try makeFolder("\(folder)/step-00000001.replaced")
+    let deep = try DeepFolder(in: folder + "/step-00000001.replaced")
+    defer { deep.remove() }
+    try write(.varied, step: 1)
+    XCTAssertEqual(try names, ["step-00000001", "step-00000001.removing"])
+    XCTAssertEqual(try Checkpoint(folder: folder + "/step-00000001").tensors.count, State.varied.tensors.count)
   }
 }

@@ -50,6 +50,24 @@ final class ContinuedRunTests: FolderTests {
     XCTAssertFalse(run.exists("run/checkpoints/best.json"))
   }
 
+  // MARK: Checkpoints that cannot be removed
+
+  /// The new checkpoint is safe, and the run goes on: it says once what stays.
+  func testARunGoesOnThoughAnOldCheckpointCannotBeRemoved() throws {
+    let run = try SmallRun(folder)
+    let old = folder + "/run/checkpoints/step-00000099.removing"
+    try FileManager.default.createDirectory(atPath: old, withIntermediateDirectories: true)
+    let deep = try DeepFolder(in: old)
+    defer { deep.remove() }
+    let trained = try run.train(["checkpoint.keep=1"], ranks: 2)
+    XCTAssertEqual(trained.ending, .finished)
+    XCTAssertTrue(run.exists("run/checkpoints/step-00000006/manifest.json"))
+    XCTAssertFalse(run.exists("run/checkpoints/step-00000005"))
+    let warnings = trained.notes.filter { $0.hasPrefix("warning: an old checkpoint stays until it can be removed: ") }
+    XCTAssertEqual(warnings.count, 1, "\(trained.notes)")
+    XCTAssertTrue(said(warnings, old), "\(warnings)")
+  }
+
   // MARK: Checkpoints that cannot be used
 
   /// The system gives nothing of a file, which is there.
