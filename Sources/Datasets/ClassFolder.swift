@@ -50,6 +50,7 @@ public struct ClassFolder: LabelledRecords {
   }
 
   public var count: Int { names.count }
+  public var mark: SourceMark { SourceMark(path, count: count, names: names) }
 
   public func record(_ number: Int, index: Int) throws -> LabelledRecord {
     precondition(names.indices.contains(number), "ClassFolder: picture \(number) of \(count)")

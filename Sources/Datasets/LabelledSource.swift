@@ -6,6 +6,8 @@ public protocol LabelledRecords: Sendable {
   var count: Int { get }
   /// The column that labels stand in.
   var labelColumn: String? { get }
+  /// What tells them from others.
+  var mark: SourceMark { get }
   /// What is to be said of the place; nil where nothing is odd.
   var note: String? { get }
   /// Record `number` of the place, from 0; `index` is the number that it is given.
@@ -48,6 +50,7 @@ public struct LabelColumns: Equatable, Sendable {
 /// One file of records with labels: of any kind.
 public struct LabelledSource: LabelledRecords {
   private let file: any RecordContainer
+  public let mark: SourceMark
   private let columns: LabelColumns
   private let images: ImageFolder
 
@@ -55,6 +58,7 @@ public struct LabelledSource: LabelledRecords {
   /// - Throws: `Fault` for a CSV file without one of the columns; in JSON that shows in the records.
   public init(_ file: DataFile, _ columns: LabelColumns, images: String = "") throws {
     self.file = file.records
+    mark = file.mark
     self.columns = columns
     self.images = ImageFolder(path: images.isEmpty ? "." : images)
     guard let header = self.file.header else { return }

@@ -17,6 +17,8 @@ public struct PairRecord: Equatable, Sendable {
 /// One file of pictures and captions, `{"image", "text"}` in JSON, JSON Lines or CSV; `text` may be a list.
 public struct PairSource: Sendable {
   private let file: any RecordContainer
+  /// What tells them from others.
+  public let mark: SourceMark
   private let images: ImageFolder
   private let text: String
   private static let image = "image"
@@ -27,6 +29,7 @@ public struct PairSource: Sendable {
   /// - Throws: `Fault(.badData)` for a CSV file without one of the columns; in JSON that shows in the records.
   public init(_ file: DataFile, images: String, text: String = "text") throws {
     self.file = file.records
+    mark = file.mark
     self.images = ImageFolder(path: images.isEmpty ? "." : images)
     self.text = text
     guard let header = self.file.header else { return }

@@ -29,6 +29,7 @@ struct CellEvaluation {
     let open = try OpenData(
       data.validation, at: "data.validation", reading: configuration.labelContent(for: adapted.folder),
       cache: configuration.cacheFolder)
+    try open.requireSame(on: communicator)
     switch open {
     case .conversations(let all):
       guard var inputs = training.inputs else { throw CellEvaluation.mixed }

@@ -14,7 +14,7 @@ public struct RunData {
   /// Of records with labels.
   public let labels: LabelSet?
 
-  /// Opens the training data of a run file; the ranks share the look at the labels.
+  /// Opens the training data of a run file, which all ranks must see alike; they share the look at the labels.
   public init(_ configuration: RunConfiguration, _ communicator: any Communicator) throws {
     let folder = try ModelFolder(configuration.model)
     let rows = configuration.runStages
@@ -24,6 +24,7 @@ public struct RunData {
         at: row.name.isEmpty ? "data.train" : "data.train of stage '\(row.name)'",
         reading: configuration.labelContent(for: folder), cache: configuration.cacheFolder)
     }
+    for stage in stages { try stage.requireSame(on: communicator) }
     let labelled = stages.compactMap { if case .labelled(let records) = $0 { records } else { nil } }
     guard !labelled.isEmpty else {
       guard configuration.head == nil else {

@@ -55,10 +55,13 @@ struct RunEvaluation {
     }
     guard configuration.every > 0 else {
       heldOut = nil
+      guard model.eyes != nil, inputs != nil, probeInterval > 0 else { return nil }
       do {
-        guard model.eyes != nil, inputs != nil, probeInterval > 0 else { return nil }
-        probe = try RunEvaluation.probe(
-          run, RunEvaluation.open(run, stage, data, model, inputs, communicator, note: note), inputs)
+        // What one rank alone cannot read is looked at by none.
+        probe = try communicator.agreeOnSuccess {
+          try RunEvaluation.probe(
+            run, RunEvaluation.open(run, stage, data, model, inputs, communicator, note: note), inputs)
+        }
       } catch let fault as Fault where configuration.probe.every == nil {
         note("warning: whether the pictures are used is not looked at: \(fault)")
         return nil
@@ -106,6 +109,7 @@ struct RunEvaluation {
   ) throws -> OpenData {
     let all = try OpenData(
       stage.data.validation, at: "data.validation", reading: run.labelContent(for: data.folder), cache: run.cacheFolder)
+    try all.requireSame(on: communicator)
     if case .conversations = all, inputs == nil { throw mixed }
     if case .labelled = all, inputs != nil || data.labels == nil { throw mixed }
     guard stage.data.onError == .skip else { return all }

@@ -48,7 +48,7 @@ struct Check: ParallelCommand {
     let data = try RunData(configuration, communicator)
     // As it will be trained: virtual tokens take positions from the records.
     let model = try AdaptedModel(data.folder, stages: configuration.methods, quantised: configuration.quantised).model
-    let sets = try InspectedData(configuration, data, model)
+    let sets = try InspectedData(configuration, data, model, communicator)
     if communicator.rank == 0 { for text in sets.shown(show) { printLine(text) } }
     let threads = ThreadCount(communicator).threads
     let progress = CheckProgress(isShown: communicator.rank == 0)
@@ -83,7 +83,9 @@ private struct InspectedData {
   /// Turns token ids into text.
   let decode: ([Int]) -> String
 
-  init(_ configuration: RunConfiguration, _ data: RunData, _ model: MultimodalModel) throws {
+  init(
+    _ configuration: RunConfiguration, _ data: RunData, _ model: MultimodalModel, _ communicator: any Communicator
+  ) throws {
     let settings = try InspectedData.settings(of: data.folder)
     var seen: [DataConfiguration] = []
     var sets: [InspectedSet] = []
@@ -93,6 +95,7 @@ private struct InspectedData {
       let open = try OpenData(
         stage.data.train + stage.data.validation, areForDual: data.folder.isDual, at: "data",
         reading: configuration.labelContent(for: data.folder), cache: configuration.cacheFolder)
+      try open.requireSame(on: communicator)
       let inputs = try data.inputs(of: open, model, stage.data, isTraining: true)
       let content: InspectedSet.Content
       switch open {

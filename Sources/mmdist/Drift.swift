@@ -57,8 +57,9 @@ struct Drift: ParallelCommand {
     try withWorld { communicator in
       let configuration = try runFile.require()
       let requirements = try require.map(Requirement.init(parsing:))
-      let records = try openConversations(data, images: images, at: "--data")
-      let others = try otherData.map { try openConversations($0, images: images, at: "--other-data") } ?? records
+      let records = try openConversations(data, images: images, at: "--data", communicator)
+      let others =
+        try otherData.map { try openConversations($0, images: images, at: "--other-data", communicator) } ?? records
       let first = try ChosenWeights(weights, at: "--weights")
       let second = try otherWeights.map { try ChosenWeights($0, at: "--other-weights") }
       if communicator.rank == 0 { try prepareReport(output) }

@@ -91,8 +91,10 @@ struct Embed: ParallelCommand {
         part: EmbeddingRequest.Part(rawValue: part) ?? .language, layer: layer,
         pool: EmbeddingRequest.Pool(rawValue: pool) ?? .mean)
       let embedder = try Embedder(adapted.model, request, backend)
+      let file = try DataFile(data)
+      try communicator.agree(onRecords: [file.mark])
       let records = try EmbeddedRecords(
-        DataFile(data), LabelColumns(text: text, pair: textPair, label: nil),
+        file, LabelColumns(text: text, pair: textPair, label: nil),
         images: images ?? (isFolder(data) ? data : parentFolder(of: data)), adapted, request.part, maxLength: maxLength)
 
       let skipped = SkippedRecords(

@@ -85,7 +85,8 @@ struct Evaluate: ParallelCommand {
       let all = try OpenData(
         evaluated(configuration), at: data == nil ? "data.validation" : "--data",
         reading: configuration.labelContent(for: ModelFolder(configuration.model)), cache: configuration.cacheFolder)
-      let other = try compared(with: all, configuration)
+      try all.requireSame(on: communicator)
+      let other = try compared(with: all, configuration, communicator)
       let data = try model(for: all, configuration, head?.labels ?? saved.flatMap { LabelSet(of: $0) }, communicator)
       let adapted = try LoadedModel(
         configuration, data.folder, checkpoint: saved, ema ? .average : .trained,
@@ -195,7 +196,9 @@ struct Evaluate: ParallelCommand {
 
   /// The records of `--ood`; nil without it.
   /// - Throws: `Fault(.usage)` for what records with labels cannot be asked.
-  private func compared(with open: OpenData, _ configuration: RunConfiguration) throws -> RecordSet? {
+  private func compared(
+    with open: OpenData, _ configuration: RunConfiguration, _ communicator: any Communicator
+  ) throws -> RecordSet? {
     guard case .conversations = open else {
       guard answers.names == ["loss"], !more.imageUse, more.ood == nil, more.savePredictions == nil,
         answers.jsonSchema == nil
@@ -207,7 +210,7 @@ struct Evaluate: ParallelCommand {
       return nil
     }
     guard let ood = more.ood else { return nil }
-    return try openConversations(ood, images: more.oodImages, at: "--ood")
+    return try openConversations(ood, images: more.oodImages, at: "--ood", communicator)
   }
 
   /// The model as the records ask for it: labels are those of the head or checkpoint, or follow from the model and the

@@ -58,7 +58,8 @@ struct Matrix: ParallelCommand {
       let requirements = try require.map(Requirement.init(parsing:))
       let tasks = try task.map { named in
         let parts = named.split(separator: "=", maxSplits: 1).map(String.init)
-        return (name: parts[0], records: try openConversations(parts[1], images: images, at: "--task \(parts[0])"))
+        let records = try openConversations(parts[1], images: images, at: "--task \(parts[0])", communicator)
+        return (name: parts[0], records: records)
       }
       let models = try ((noBase ? [] : ["base"]) + after).map { try ChosenWeights($0, at: "--after") }
       if communicator.rank == 0 { try prepareReport(output) }

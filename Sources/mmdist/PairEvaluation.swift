@@ -38,7 +38,9 @@ struct PairEvaluation {
     var faults: [Int: RecordFault] = [:]
     var count = 0
     for metric in wanted {
-      let samples = PairSamples(try opened(metric == "retrieval" ? \.text : \.label), processor, decodes: true)
+      let pairs = try opened(metric == "retrieval" ? \.text : \.label)
+      try OpenData.pairs(pairs).requireSame(on: communicator)
+      let samples = PairSamples(pairs, processor, decodes: true)
       count = samples.count
       for fault in try faultyRecords(
         samples, data.onError, communicator, threads: ThreadCount(communicator).threads)

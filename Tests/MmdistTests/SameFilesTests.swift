@@ -107,4 +107,50 @@ final class SameFilesTests: ProgramTestCase {
     let resumed = try succeedApart(longer + sets("output=again") + ["--resume", link])
     XCTAssertTrue(resumed.output.contains("resumed after step 4 from run/checkpoints/step-00000004"), resumed.output)
   }
+
+  // MARK: Records
+
+  func testOtherRecordsAreToldByEveryCommand() throws {
+    let golden = try Golden("llava-clip-llama")
+    try copy(golden.recordsFile, to: "data.jsonl")
+    try write("run.yaml", golden.runFile().replacingOccurrences(of: golden.recordsFile, with: "data.jsonl"))
+    try makeOther("run.yaml", "data.jsonl")
+    let lines = try String(decoding: bytes("data.jsonl"), as: UTF8.self).split(separator: "\n")
+    let images = ["--images", golden.imagesFolder]
+    let held = sets("data.validation=[{path: data.jsonl, images: \(golden.imagesFolder)}]")
+    let commands = [
+      ["train", "-c", "run.yaml", "--resume", "never"] + sets("train.steps=1"),
+      ["check", "-c", "run.yaml"],
+      ["eval", "-c", "run.yaml", "--output", "r.json"] + held,
+      ["embed", "--model", golden.modelFolder, "--data", "data.jsonl", "--output", "embedded"] + images,
+      ["drift", "-c", "run.yaml", "--data", "data.jsonl", "--max-new-tokens", "0", "--other-weights", "base"]
+        + ["--output", "d.json"] + images,
+    ]
+    for command in commands { try succeedApart(command) }
+    try write("other/data.jsonl", lines.dropLast().joined(separator: "\n") + "\n")
+    for command in commands {
+      try assertRefused(
+        command, "rank 1 on ", " sees \(lines.count - 1) records, rank 0 on ", " \(lines.count) (data.jsonl): start again")
+    }
+    try write("other/data.jsonl", lines.joined(separator: "\n") + "\n\n")
+    for command in commands { try assertRefused(command, " sees other files than rank 0 on ", "(data.jsonl): ") }
+  }
+
+  /// Whether pictures are used is looked at by all ranks or by none.
+  func testHeldOutRecordsThatOneRankCannotReadAreLookedAtByNone() throws {
+    let golden = try Golden("llava-clip-llama")
+    try copy(golden.recordsFile, to: "held.jsonl")
+    try write("run.yaml", golden.runFile())
+    try makeOther("run.yaml")
+    let command =
+      ["train", "-c", "run.yaml", "--resume", "never"]
+      + sets(
+        "train.steps=3", "data.validation=[{path: held.jsonl, images: \(golden.imagesFolder)}]", "evaluate={every: 0}",
+        "output=\(folder)/run")
+    let ended = try succeedApart(command)
+    let said = "warning: whether the pictures are used is not looked at: rank 1 on "
+    XCTAssertTrue((ended.output + ended.errors).contains(said), ended.output + ended.errors)
+    XCTAssertEqual(try metrics("run").count, 3)
+    XCTAssertFalse((try succeed(command, ranks: 2).output).contains(said))
+  }
 }
