@@ -53,7 +53,7 @@ public final class Study {
       audience.note("\(cells.count - missing.count) of \(cells.count) cells are done already")
     }
     for (number, index) in missing.enumerated() {
-      if try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0 {
+      if try stop.isMade(onAny: communicator) {
         if communicator.rank == 0 { stop.clear() }
         try communicator.barrier()
         return .stopped

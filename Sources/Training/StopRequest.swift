@@ -1,4 +1,5 @@
 import Foundation
+import Parallel
 import Synchronization
 
 /// How often SIGUSR1 has come to this process: a handler may touch no more than that.
@@ -21,8 +22,12 @@ public final class StopRequest {
 
   private var file: String? { output.map { $0 + "/STOP" } }
 
-  public var isMade: Bool {
-    signals.load(ordering: .relaxed) > before || file.map(FileManager.default.fileExists(atPath:)) ?? false
+  /// Whether any rank was asked; all ranks call it. A signal counts on each of them; the file is looked for by rank 0
+  /// alone, as many ranks would keep a file system busy with it at every step.
+  public func isMade(onAny communicator: any Communicator) throws -> Bool {
+    let isSignalled = signals.load(ordering: .relaxed) > before
+    let isAsked = isSignalled || communicator.rank == 0 && file.map(FileManager.default.fileExists(atPath:)) ?? false
+    return try communicator.allReduceSum([isAsked ? 1 : 0])[0] > 0
   }
 
   /// Forgets a `STOP` file that has been obeyed, so that the next start goes on.

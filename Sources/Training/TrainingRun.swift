@@ -316,7 +316,7 @@ public final class TrainingRun {
         notes.forEach(audience.note)
       }
       warnAboutFeatures()
-      isStopping = try communicator.allReduceSum([stop.isMade ? 1 : 0])[0] > 0
+      isStopping = try stop.isMade(onAny: communicator)
       let every = configuration.checkpoint.every
       let isLast = trainer.step == plan.lastStep || history.reasonToEnd != nil
       if isStopping || isLast || isBest || every > 0 && trainer.step % every == 0 {
