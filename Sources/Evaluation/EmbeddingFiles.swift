@@ -52,19 +52,26 @@ public final class EmbeddingFiles {
       }
     }
     let mine = items.flatMap { [Int64($0.rows), Int64($0.record)] }
-    let all = try communicator.allGather(mine).flatMap { $0 }
+    let gathered = try communicator.allGather(mine)
+    let all = gathered.flatMap { $0 }
     let counts = stride(from: 0, to: all.count, by: 2).map { all[$0] }
     let records = stride(from: 1, to: all.count, by: 2).map { all[$0] }
     let offsets = counts.reduce(into: [Int64(0)]) { $0.append($0[$0.count - 1] + $1) }
     let rows = Int(offsets[offsets.count - 1])
     try communicator.agreeOnSuccess {
       guard communicator.rank == 0 else { return }
-      try write(rows, offsets, records, metadata)
+      // Of each rank.
+      let lengths = gathered.map { own in
+        stride(from: 0, to: own.count, by: 2).reduce(0) { $0 + Int(own[$1]) } * width * MemoryLayout<Float>.size
+      }
+      try write(rows, lengths, offsets, records, metadata)
     }
     return (counts.count, rows)
   }
 
-  private func write(_ rows: Int, _ offsets: [Int64], _ records: [Int64], _ metadata: [String: String]) throws {
+  private func write(
+    _ rows: Int, _ lengths: [Int], _ offsets: [Int64], _ records: [Int64], _ metadata: [String: String]
+  ) throws {
     let tensors = [
       TensorDescription(name: "offsets", dtype: .int64, shape: [offsets.count]),
       TensorDescription(name: "records", dtype: .int64, shape: [records.count]),
@@ -73,11 +80,11 @@ public final class EmbeddingFiles {
     try writeFile("embeddings.safetensors") { output in
       try output(safeTensorsHeader(tensors, metadata: metadata))
       for numbers in [offsets, records] { try output(numbers.withUnsafeBytes(Array.init)) }
-      try copyRows(to: output)
+      try copyRows(lengths, to: output)
     }
     try writeFile("embeddings.npy") { output in
       try output(numpyHeader("<f4", [rows, width]))
-      try copyRows(to: output)
+      try copyRows(lengths, to: output)
     }
     for (name, numbers) in [("offsets.npy", offsets), ("records.npy", records)] {
       try writeFile(name) { output in
@@ -106,8 +113,9 @@ public final class EmbeddingFiles {
   }
 
   /// The rows of all ranks, one after another.
-  private func copyRows(to output: (_ bytes: [UInt8]) throws -> Void) throws {
-    for rank in 0..<communicator.count {
+  /// - Parameter lengths: how many bytes each rank has written.
+  private func copyRows(_ lengths: [Int], to output: (_ bytes: [UInt8]) throws -> Void) throws {
+    for (rank, length) in lengths.enumerated() {
       let part = "\(folder)/.rows-of-rank-\(rank)"
       guard let file = FileHandle(forReadingAtPath: part) else {
         throw Fault(
@@ -115,7 +123,16 @@ public final class EmbeddingFiles {
           "use an output folder that all ranks can reach")
       }
       defer { try? file.close() }
-      while let bytes = try file.read(upToCount: EmbeddingFiles.chunk), !bytes.isEmpty { try output(Array(bytes)) }
+      var found = 0
+      while let bytes = try file.read(upToCount: EmbeddingFiles.chunk), !bytes.isEmpty {
+        found += bytes.count
+        try output(Array(bytes))
+      }
+      guard found == length else {
+        throw Fault(
+          .inputOutput, "the rows of rank \(rank) are \(found) bytes here, and it has written \(length)", at: part,
+          "use an output folder that all ranks share, and let nothing else write there")
+      }
     }
   }
 }
