@@ -1,15 +1,30 @@
 import Foundation
 import Ground
 
-/// Writes the demo: `model/`, `images/`, `train.jsonl`, `held-out.jsonl` and `mmdist.yaml`.
+/// Writes the demo: `model/`, `images/`, `train.jsonl`, `held-out.jsonl`, and last `mmdist.yaml`: where that is, the
+/// demo is whole.
+/// - Parameters:
+///   - recipe: the run file.
+///   - trainingPictures: fewer than all are enough for a run of a few steps.
+/// - Throws: as ``writeDemoFiles(to:part:of:trainingPictures:)``.
+public func writeDemo(to folder: String, recipe: Recipe = .demo, trainingPictures: Int? = nil) throws {
+  try writeDemoFiles(to: folder, trainingPictures: trainingPictures)
+  try writeDemoRunFile(to: folder, recipe: recipe)
+}
+
+/// Writes the run file of a demo, all of whose other files are there.
+/// - Throws: `Fault(.cannotWrite)`.
+public func writeDemoRunFile(to folder: String, recipe: Recipe = .demo) throws {
+  try writeDurably(recipe.text(.demo), to: folder + "/mmdist.yaml")
+}
+
+/// Writes all of the demo but its run file.
 ///
 /// Several ranks share the drawing: each writes the pictures whose number is `part` modulo `parts`, the first also
-/// everything else, the run file last. The demo is whole when all of them have returned.
-/// - Parameter recipe: the run file.
-/// - Parameter trainingPictures: fewer than all are enough for a run of a few steps.
+/// everything else.
 /// - Throws: `Fault(.cannotWrite)`, or `Fault(.missingInput)` when the model that comes with the program is not found.
-public func writeDemo(
-  to folder: String, recipe: Recipe = .demo, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
+public func writeDemoFiles(
+  to folder: String, part: Int = 0, of parts: Int = 1, trainingPictures: Int? = nil
 ) throws {
   precondition((0..<parts).contains(part), "writeDemo: part \(part) of \(parts)")
   // Without the model nothing is drawn.
@@ -26,7 +41,6 @@ public func writeDemo(
   let questions = heldOut.records { [(heldOut.question($0).text, heldOut.question($0).answer)] }
   try writeDurably(conversations, to: folder + "/train.jsonl")
   try writeDurably(questions, to: folder + "/held-out.jsonl")
-  try writeDurably(recipe.text(.demo), to: folder + "/mmdist.yaml")
 }
 
 extension PictureSet {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Demo
-import Foundation
 import Ground
 import Parallel
 import RunFile
@@ -52,9 +51,10 @@ struct Bench: ParallelCommand {
         printLine("mmdist \(Mmdist.version): \(ranks), \(backend.summary)\n")
         for warning in [count.warning, mixed].compactMap(\.self) { console.note(warning) }
       }
-      let (machine, training) = try inScratchFolder(communicator) { folder in
+      let (machine, training) = try communicator.withScratchFolder("mmdist-bench") { folder, isOwn in
         // The run is made first: what is wrong with it is told before anything is measured.
-        let run = try steps > 0 ? prepare(in: folder, communicator, backend, threads: count.threads, console) : nil
+        let run =
+          try steps > 0 ? prepare(in: folder, isOwn, communicator, backend, threads: count.threads, console) : nil
         let machine = try MachineMeasurement(communicator, threads: count.threads)
         return (machine, try run.map { (name: $0.name, steps: steps, step: try medianStep($0.run)) })
       }
@@ -70,10 +70,11 @@ struct Bench: ParallelCommand {
 
   /// The run whose steps are measured, with its output in `folder`.
   private func prepare(
-    in folder: String, _ communicator: any Communicator, _ backend: any Backend, threads: Int, _ console: Warnings
+    in folder: String, _ isOwn: Bool, _ communicator: any Communicator, _ backend: any Backend, threads: Int,
+    _ console: Warnings
   ) throws -> (name: String, run: TrainingRun) {
     let chosen = try runFile.read()
-    var configuration = try chosen ?? demo(in: folder, communicator)
+    var configuration = try chosen ?? demo(in: folder, isOwn, communicator)
     try configuration.validate()
     configuration.output = folder + "/run"
     configuration.cache.features = .off  // every step is a first epoch's
@@ -87,24 +88,10 @@ struct Bench: ParallelCommand {
     try run.rehearse(steps: steps + 1).dropFirst().sorted { $0.seconds < $1.seconds }[(steps - 1) / 2]
   }
 
-  /// The demo, with fewer pictures: the ranks of a node share one copy.
-  private func demo(in folder: String, _ communicator: any Communicator) throws -> RunConfiguration {
-    try communicator.agreeOnSuccess {
-      if communicator.localRank == 0 { try writeDemo(to: folder, trainingPictures: 512) }
-    }
+  /// The demo, with fewer pictures: ranks that share the folder share one copy.
+  private func demo(in folder: String, _ isOwn: Bool, _ communicator: any Communicator) throws -> RunConfiguration {
+    try communicator.agreeOnSuccess { if isOwn { try writeDemo(to: folder, trainingPictures: 512) } }
     return try RunConfiguration(contentsOf: folder + "/mmdist.yaml", sets: runFile.sets)
-  }
-
-  /// Gives `body` a folder of the same name on every node, which is gone afterwards.
-  private func inScratchFolder<Value>(_ communicator: any Communicator, _ body: (String) throws -> Value) throws
-    -> Value
-  {
-    let own = "\(NSTemporaryDirectory())/mmdist-bench-\(UUID().uuidString)"
-    let folder = String(decoding: try communicator.broadcast(Array(own.utf8)), as: UTF8.self)
-    let makes = communicator.localRank == 0
-    try communicator.agreeOnSuccess { if makes { try makeFolder(folder) } }
-    defer { if makes { try? FileManager.default.removeItem(atPath: folder) } }
-    return try body(folder)
   }
 }
 

@@ -26,16 +26,17 @@ struct DemoRun {
     // A mistyped key is told before anything is written.
     _ = try RunConfiguration(parsing: "", name: "the demo's run file", sets: sets)
     let runFile = DemoRun.folder + "/mmdist.yaml"
-    let isThere = FileManager.default.fileExists(atPath: runFile)
-    // All ranks look before any writes.
-    try communicator.barrier()
-    if !isThere {
+    // Rank 0 looks for all: a folder that another host sees may be of another moment.
+    let isThere = communicator.rank == 0 && FileManager.default.fileExists(atPath: runFile)
+    if try communicator.broadcast([isThere ? 1 : 0]) != [1] {
       say(communicator, "no ./mmdist.yaml: the built-in demo, in ./\(DemoRun.folder)")
       // Where there is no model no rank draws.
       try communicator.agreeOnSuccess { if communicator.rank == 0 { _ = try DemoModel.folder() } }
       try communicator.agreeOnSuccess {
-        try writeDemo(to: DemoRun.folder, part: communicator.rank, of: communicator.count)
+        try writeDemoFiles(to: DemoRun.folder, part: communicator.rank, of: communicator.count)
       }
+      // Once all have drawn: where the run file is, nothing is drawn again.
+      try communicator.agreeOnSuccess { if communicator.rank == 0 { try writeDemoRunFile(to: DemoRun.folder) } }
     }
     let configuration = try RunConfiguration(contentsOf: runFile, sets: sets)
     let training = try Train.start(configuration, stop: stop, trace: trace, communicator)

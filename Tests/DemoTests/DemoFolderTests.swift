@@ -18,9 +18,9 @@ final class DemoFolderTests: XCTestCase {
   }
 
   func testTheWrittenFolderIsAValidRun() throws {
-    try writeDemo(to: folder, part: 1, of: 2)
-    XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/mmdist.yaml"))
-    try writeDemo(to: folder, part: 0, of: 2)
+    for part in 0..<2 { try writeDemoFiles(to: folder, part: part, of: 2) }
+    XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/mmdist.yaml"), "it comes when all have drawn")
+    try writeDemoRunFile(to: folder)
 
     let run = try RunConfiguration(contentsOf: folder + "/mmdist.yaml")
     try run.validate()

@@ -1,3 +1,4 @@
+import Demo
 import Foundation
 import Ground
 import TestSupport
@@ -152,5 +153,27 @@ final class SameFilesTests: ProgramTestCase {
     XCTAssertTrue((ended.output + ended.errors).contains(said), ended.output + ended.errors)
     XCTAssertEqual(try metrics("run").count, 3)
     XCTAssertFalse((try succeed(command, ranks: 2).output).contains(said))
+  }
+
+  // MARK: The demo
+
+  /// Where the run file is, a later start draws nothing: it must not be there before all pictures are.
+  func testTheDemosRunFileComesWhenAllRanksHaveDrawn() throws {
+    try makeOther()
+    try write("other/mmdist-demo", "in the way")
+    let ended = try start(["train"], ranks: 2, lastRankIn: "other").ended()
+    XCTAssertEqual(ended.code, Fault.Kind.cannotWrite.rawValue, ended.errors)
+    XCTAssertEqual(ended.errorLines.count, 1, ended.errors)
+    let made = try FileManager.default.contentsOfDirectory(atPath: path("mmdist-demo")).sorted()
+    XCTAssertEqual(made, ["held-out.jsonl", "images", "model", "train.jsonl"])
+  }
+
+  /// A demo that one rank alone sees is drawn by all.
+  func testRank0LooksForTheDemo() throws {
+    try makeOther()
+    try writeDemo(to: path("other/mmdist-demo"), trainingPictures: 8)
+    try assertRefused(["train"], " sees 8 records, rank 0 on ", " 4096 (mmdist-demo/train.jsonl): ")
+    let drawn = try FileManager.default.contentsOfDirectory(atPath: path("other/mmdist-demo/images")).count
+    XCTAssertGreaterThan(drawn, 2000)
   }
 }
